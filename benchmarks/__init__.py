@@ -1,0 +1,1 @@
+"""Measurements: how fast descent is, side by side with other ways, and how fast the command starts."""

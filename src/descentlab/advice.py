@@ -1,0 +1,511 @@
+"""Verdicts in words: the outcome of one descent, its evidence, a sentence and advice.
+
+Every number in a sentence is also in the evidence, under a name of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descentlab.objective import FormulaObjective, Objective
+from descentlab.stationary import newton_step, one_sided_slopes, polish
+from descentlab.verdict import ARRIVED, Judgement, first_failure, growth, turns_back
+
+Array = NDArray[np.float64]
+
+MOST_ESCAPE_STEPS = 100_000
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why one descent ended as it did.
+
+    outcome: one of `verdict.OUTCOMES`; evidence: the numbers it rests on, by name, as plain
+    Python values; sentence: what happened; advice: what to change, or that nothing need be.
+    """
+
+    outcome: str
+    evidence: dict[str, Any] = field(repr=False)
+    sentence: str
+    advice: str
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(k.replace('_', ' '))}</th><td>{escape(str(v))}</td></tr>"
+            for k, v in self.evidence.items()
+        )
+        return (
+            f"<p><b>{escape(self.outcome)}</b>. {escape(self.sentence)}</p><p>{escape(self.advice)}</p>"
+            f"<details><summary>evidence</summary><table>{rows}</table></details>"
+        )
+
+
+def write_verdict(j: Judgement, i: int) -> Verdict:
+    """Put the outcome of descent i into words, with its evidence."""
+    with np.errstate(all="ignore"):
+        case = _Case(j, i)
+        sentence, advice = _WRITERS[str(j.outcomes[i])](case)
+    return Verdict(str(j.outcomes[i]), case.evidence, sentence, advice)
+
+
+class _Case:
+    """One descent's numbers, and the evidence collected while its sentence is written."""
+
+    def __init__(self, j: Judgement, i: int) -> None:
+        e = j.ending
+        self.j, self.i, self.e = j, i, e
+        self.objective: Objective = e.objective
+        self.end, self.start = e.ends[i], e.starts[i]
+        self.taken = int(e.taken[i])
+        used = e.rates[i][np.isfinite(e.rates[i])]
+        self.rate = float(used[-1]) if used.size else float(e.base_rates[i])
+        self.word = "ascent" if e.ascent else "descent"
+        self.moved = bool((self.end != self.start).any())
+        self.evidence: dict[str, Any] = {
+            "point": plain(self.end),
+            "value": float(e.values[i, -1]),
+            "gradient_norm": float(np.linalg.norm(e.gradients[i, -1])),
+            "steps_taken": self.taken,
+            "stopped_by": self._stopped_by(),
+            "rate": self.rate,
+        }
+        if np.isfinite(j.places[i]).all():
+            self._note_place()
+
+    def _stopped_by(self) -> str:
+        e, i = self.e, self.i
+        if self.taken >= e.steps[i] and not (e.tolerance is not None and e.stopped[i]):
+            return "steps"
+        if e.stopped[i]:
+            return "tolerance"
+        return "left the box" if np.isfinite(e.gradients[i, -1]).all() else "not finite"
+
+    def _note_place(self) -> None:
+        j, i = self.j, self.i
+        self.evidence["nearest"] = plain(j.places[i])
+        self.evidence["nearest_kind"] = str(j.kinds[i])
+        self.evidence["distance"] = float(np.linalg.norm(j.places[i] - self.end))
+        if np.isfinite(j.eigenvalues[i]).all():
+            self.evidence["eigenvalues"] = plain(j.eigenvalues[i])
+            if j.kinds[i] in ("minimum", "maximum", "saddle"):
+                self.note_stable_rate(self.e.downhill * j.eigenvalues[i])
+
+    def note_stable_rate(self, eigenvalues: Array) -> float | None:
+        """Note and return the largest stable learning rate at curvatures λ of the function descended.
+
+        gd: 2/λmax; momentum: 2(1+μ)/λmax (Polyak 1964); nesterov: 2(1+μ)/((1+2μ)λmax).
+        """
+        largest = float(eigenvalues.max(initial=0.0))
+        row = self.e.optimizer.row
+        if row is None or row.name not in ("gd", "momentum", "nesterov") or not largest > 0:
+            return None
+        mu = self.e.optimizer.parameter("decay")
+        limit = 2 * (1 + mu) / largest / ((1 + 2 * mu) if row.name == "nesterov" else 1)
+        self.evidence["largest_stable_rate"] = limit
+        return limit
+
+    @property
+    def limit(self) -> float | None:
+        return self.evidence.get("largest_stable_rate")
+
+    @property
+    def curvature(self) -> str:
+        """The eigenvalues in words."""
+        values = self.evidence["eigenvalues"]
+        if len(values) == 1:
+            return f"second derivative {short(values[0])}"
+        shown = ", ".join(short(v) for v in values[:6]) + (", …" if len(values) > 6 else "")
+        return f"Hessian eigenvalues {shown}"
+
+    def at(self, point: Any = None) -> str:
+        return where(self.objective, self.end if point is None else point)
+
+    def gradient(self) -> str:
+        what = "derivative" if self.objective.dim == 1 else "gradient"
+        size = self.evidence["gradient_norm"]
+        return f"the {what} is exactly 0" if size == 0 else f"the {what} is {short(size)} in size"
+
+
+def _minimum(case: _Case) -> tuple[str, str]:
+    kind = case.j.outcomes[case.i]
+    sign = "positive" if kind == "minimum" else "negative"
+    many = "every Hessian eigenvalue is" if case.objective.dim > 1 else "the second derivative is"
+    close = "" if case.j.distances[case.i] <= ARRIVED else f", {short(case.evidence['distance'])} from it"
+    sentence = (
+        f"{case.word.capitalize()} ended at a {kind}, {case.at()}, after {_steps(case.taken)}{close}: "
+        f"{case.gradient()} and {many} {sign} ({case.curvature})."
+    )
+    if (kind == "maximum") == case.e.ascent:
+        other = "higher" if case.e.ascent else "lower"
+        advice = f"A Hessian check shows a local {kind} only. Try other starts to see whether a {other} one exists."
+        if case.limit is not None and case.rate > 0:
+            advice += f" The rate {short(case.rate)} is {_against(case.rate, case.limit)}."
+        return sentence, advice
+    return _stationary(case)
+
+
+def _stationary(case: _Case) -> tuple[str, str]:
+    """A stationary point that is not what was sought: a saddle, or the wrong extremum."""
+    kind = str(case.j.outcomes[case.i])
+    if kind == "saddle":
+        values = np.asarray(case.evidence["eigenvalues"])
+        case.evidence["index"] = int((values < 0).sum())
+        kind = f"saddle point of index {case.evidence['index']}"
+    began = "sits on" if not case.moved else "came to rest at"
+    subject = "The start" if not case.moved else case.word.capitalize()
+    way = "up" if case.e.ascent else "down"
+    sentence = (
+        f"{subject} {began} a {kind}, {case.at()}: {case.gradient()} ({case.curvature}), "
+        f"so {case.word} {'has stopped' if case.moved else 'cannot move'}, though f goes {way} from here."
+    )
+    escape = find_escape(case.objective, case.j.places[case.i], case.rate, case.e.downhill)
+    if escape is None:
+        return sentence, "Nudge the start, or begin from random starts."
+    case.evidence["escape"] = escape
+    seen = escape["steps_observed"]
+    observed = f"; observed: {seen}" if seen is not None else f"; not run, being over {MOST_ESCAPE_STEPS:,}"
+    advice = (
+        f"Nudge the start: {short(escape['nudge'])} aside, gd at rate {short(case.rate)} leaves "
+        f"(is {short(escape['radius'])} away) in about {math.ceil(escape['steps_predicted'])} steps "
+        f"(predicted from ln(R/ε)/ln(1+η|λ|){observed}). Random starts avoid such points almost surely."
+    )
+    return sentence, advice
+
+
+def find_escape(objective: Objective, place: Array, rate: float, downhill: float) -> dict[str, Any] | None:
+    """Predict, and then observe, how many steps plain descent needs to leave a stationary point.
+
+    Near it, the distance ε along the most negative curvature −γ grows by 1 + ηγ a step, so
+    ln(R/ε)/ln(1 + ηγ) steps lead to distance R (a saddle's escape time). R is the distance out
+    to which the curvature stays within a tenth; the nudge ε is the power of ten below 1/10,000
+    of the box's shortest side. None if there is no negative curvature.
+    """
+    values, vectors = np.linalg.eigh(downhill * objective.hessian(place))
+    gamma, direction = -float(values[0]), vectors[:, 0]
+    if not (gamma > 0 and rate > 0):
+        return None
+    direction = direction * (1.0 if direction[np.abs(direction).argmax()] > 0 else -1.0)
+    side = float(objective.widths.min())
+    nudge = 10.0 ** math.floor(math.log10(side * 1e-4))
+    radius = 4 * nudge
+
+    def bend(distance: float) -> float:
+        return float(downhill * direction @ objective.hessian(place + distance * direction) @ direction)
+
+    while radius < side / 4 and abs(bend(2 * radius) + gamma) <= 0.1 * gamma:
+        radius *= 2
+    predicted = math.log(radius / nudge) / math.log1p(rate * gamma)
+    return {
+        "nudge": nudge, "radius": radius, "curvature": -gamma, "rate": rate,
+        "steps_predicted": predicted,
+        "steps_observed": _observe_escape(objective, place, nudge * direction, radius, rate * downhill, predicted),
+    }
+
+
+def _observe_escape(
+    objective: Objective, place: Array, nudge: Array, radius: float, rate: float, predicted: float
+) -> int | None:
+    if predicted > MOST_ESCAPE_STEPS:
+        return None
+    x = place + nudge
+    for step in range(2 * MOST_ESCAPE_STEPS):
+        if not np.linalg.norm(x - place) < radius:
+            return step
+        x = x - rate * objective.gradient(x)
+    return None
+
+
+def _degenerate(case: _Case) -> tuple[str, str]:
+    if "eigenvalues" not in case.evidence or case.j.kinds[case.i] == "kink":
+        return _turned_kink(case)
+    slopes = one_sided_slopes(case.objective, case.j.places[case.i][None], case.e.downhill)
+    if slopes.is_kink[0]:
+        return _turned_kink(case)
+    place = case.at(case.evidence["nearest"])
+    sentence = (
+        f"{case.word.capitalize()} came within {short(case.evidence['distance'])} of a degenerate stationary "
+        f"point near {place}: {case.gradient()}, and to rounding a Hessian eigenvalue is zero there "
+        f"({case.curvature}), so second order cannot tell what it is."
+    )
+    return sentence, (
+        "Look at the values around it: a minimum, a saddle and an inflection all look like this. "
+        f"{case.word.capitalize()} slows down as it comes closer, so more steps gain little; other starts show more."
+    )
+
+
+def _turned_kink(case: _Case) -> tuple[str, str]:
+    slopes = _note_slopes(case)
+    way = "higher" if case.e.ascent else "lower"
+    return (
+        f"The point {case.at()} is a kink, where the gradient jumps (one-sided slopes {slopes}); by convention it "
+        f"counts as 0 here, so {case.word} stays, though f is {way} on some side.",
+        "Nudge the start to one side.",
+    )
+
+
+def _note_slopes(case: _Case) -> str:
+    """Note the one-sided slopes of f on either side of the kink, and return them in words."""
+    place = np.asarray(case.evidence.get("nearest", plain(case.end)))
+    outward = one_sided_slopes(case.objective, place[None]).outward[0]
+    if case.objective.dim == 1:
+        left, right = -float(outward[1]), float(outward[0])
+        case.evidence["slope_left"], case.evidence["slope_right"] = left, right
+        return f"{short(left)} on the left, {short(right)} on the right"
+    case.evidence["smallest_outward_slope"] = float(outward.min())
+    case.evidence["largest_outward_slope"] = float(outward.max())
+    return f"between {short(outward.min())} and {short(outward.max())} outward"
+
+
+def _kink(case: _Case) -> tuple[str, str]:
+    slopes = _note_slopes(case)
+    settled = case.e.extent[case.i] <= ARRIVED
+    extent = 0.0 if settled else float(np.ptp(case.e.points[case.i], axis=0).max())
+    case.evidence["bounce"] = extent
+    place = case.at(case.evidence["nearest"])
+    sought = "maximum" if case.e.ascent else "minimum"
+    bounce = (
+        f" {case.word.capitalize()} bounces about it, {short(extent)} wide, since the gradient does not shrink."
+        if extent > 0 else ""
+    )
+    return (
+        f"{case.word.capitalize()} found a kink, {place}: a {sought} where the gradient jumps "
+        f"(slopes {slopes}).{bounce}",
+        f"A fixed rate settles no closer than about rate times slope: use a falling rate, such as "
+        f"time:{short(case.rate)}, or 'auto'." if extent > 0 else "Nothing need be changed; try other starts too.",
+    )
+
+
+def _plateau(case: _Case) -> tuple[str, str]:
+    step = case.rate * case.evidence["gradient_norm"]
+    spacing = float(np.spacing(np.abs(case.end)).max())
+    case.evidence["step_length"], case.evidence["spacing_of_doubles"] = step, spacing
+    if case.evidence["gradient_norm"] == 0:
+        why = "f is constant to rounding around here and its gradient exactly 0"
+    else:
+        why = f"a step would be {short(step)} long, below the spacing of doubles there, {short(spacing)}"
+    return (
+        f"{case.word.capitalize()} is on a plateau at {case.at()}: {why}, so nothing points anywhere.",
+        "No rate or number of steps helps. Start elsewhere (a survey shows where), or rescale f, "
+        "by its logarithm say.",
+    )
+
+
+def _cycle(case: _Case) -> tuple[str, str]:
+    period = int(case.j.periods[case.i])
+    orbit = case.e.points[case.i, -period:]
+    case.evidence["period"] = period
+    case.evidence["orbit"] = [plain(p) for p in orbit]
+    limit = _limit_inside(case, orbit.mean(axis=0))
+    shown = " → ".join(case.at(p) for p in orbit[:4])
+    sentence = (
+        f"{case.word.capitalize()} repeats {period} points for ever ({shown}): each step of rate "
+        f"{short(case.rate)} overshoots."
+    )
+    if limit is None:
+        return sentence, f"Lower the learning rate: try {short(case.rate / 2)}."
+    return sentence, (
+        f"Lower the learning rate: the point inside is stable only below {short(limit)}; "
+        f"try {short(min(limit / 2, case.rate / 2))}."
+    )
+
+
+def _limit_inside(case: _Case, centre: Array) -> float | None:
+    """Find the stationary point inside an orbit and note its largest stable rate."""
+    place, found = polish(case.objective, centre[None])
+    if not found[0]:
+        return None
+    case.evidence["nearest"] = plain(place[0])
+    return case.note_stable_rate(case.e.downhill * np.linalg.eigvalsh(case.objective.hessian(place[0])))
+
+
+def _diverged(case: _Case) -> tuple[str, str]:
+    factor = float(growth(case.e, np.array([case.i]))[0])
+    if math.isfinite(factor) and factor > 0:
+        case.evidence["growth_per_step"] = factor
+    back = bool(turns_back(case.e, np.array([case.i]))[0])
+    finite = np.isfinite(case.end).all()
+    there = case.at() if finite else "infinity"
+    curved = case.objective.hessian(case.start)
+    limit = None
+    if np.isfinite(curved).all():
+        limit = case.note_stable_rate(case.e.downhill * np.linalg.eigvalsh(curved))
+    by = f" Steps grow by a factor of {short(factor)} each." if "growth_per_step" in case.evidence else ""
+    sentence = f"{case.word.capitalize()} diverged, to {there} after {_steps(case.taken)}.{by}"
+    overshoots = limit is not None and case.rate > limit
+    if back or overshoots or not finite or abs(case.evidence["value"]) == math.inf:
+        advice = "The learning rate is too large here: every step overshoots further."
+        if overshoots and limit is not None:
+            advice += f" At the start only rates below {short(limit)} are stable, and {short(case.rate)} was used."
+        try_rate = min(case.rate / 10, limit / 2) if limit is not None else case.rate / 10
+        return sentence, advice + f" Try {short(try_rate)}."
+    bottom = "above" if case.e.ascent else "below"
+    return sentence, (
+        f"f seems unbounded {bottom}, or has no {'maximum' if case.e.ascent else 'minimum'} this way. "
+        "Keep to the box with bounds='clip', or look at the formula."
+    )
+
+
+def _nonfinite(case: _Case) -> tuple[str, str]:
+    what = _what_failed(case)
+    when = "at the start" if case.taken == 0 else f"after {_steps(case.taken)}"
+    return (
+        f"At {case.at()}, {when}, {what}, so {case.word} cannot go on.",
+        "Start elsewhere." if case.taken == 0 else
+        "Take smaller steps, keep the box away from this point, or start elsewhere.",
+    )
+
+
+def _what_failed(case: _Case) -> str:
+    """Say which operation of f gave no finite number, and note it."""
+    value = case.evidence["value"]
+    if math.isfinite(value):
+        return "f is finite but its gradient is not"
+    if isinstance(case.objective, FormulaObjective) and np.isfinite(case.end).all():
+        which, result = first_failure(case.objective, case.end[None])
+        if which[0] >= 0:
+            name = case.objective.value_program.operations[which[0]].name.replace("_", " ")
+            case.evidence["operation"] = name
+            if math.isnan(result[0]):
+                return f"f is undefined ({name} of a number outside its domain)"
+            return f"f is infinite ({name} overflows or meets a pole)"
+    return "f is not a number" if math.isnan(value) else "f is infinite"
+
+
+def _left_domain(case: _Case) -> tuple[str, str]:
+    if np.isfinite(case.evidence["value"]):
+        outside = (case.end < case.objective.domain[:, 0]) | (case.end > case.objective.domain[:, 1])
+        name = case.objective.names[int(outside.argmax())]
+        return (
+            f"{case.word.capitalize()} left the box through {name} after {_steps(case.taken)}, at {case.at()}.",
+            "Widen the box, or stay in it with bounds='clip'; a smaller rate helps if it was a jump.",
+        )
+    return (
+        f"{case.word.capitalize()} left the set on which f is defined after {_steps(case.taken)}: "
+        f"at {case.at()}, {_what_failed(case)}.",
+        "Keep to where f is defined: a smaller box with bounds='clip', or a smaller rate.",
+    )
+
+
+def _at_bound(case: _Case) -> tuple[str, str]:
+    held = case.e.held[case.i]
+    names = [name for name, is_held in zip(case.objective.names, held, strict=True) if is_held]
+    case.evidence["at_bound"] = names
+    way = "up" if case.e.ascent else "down"
+    gradient = case.e.gradients[case.i, -1][held]
+    return (
+        f"{case.word.capitalize()} is held at the bound of {', '.join(names)}, {case.at()}: f still goes {way} "
+        f"outward (slope {', '.join(short(g) for g in gradient)}).",
+        f"This is the best nearby only because the box ends here: widen the box in {', '.join(names)} if you can.",
+    )
+
+
+def _out_of_steps(case: _Case) -> tuple[str, str]:
+    e, i = case.e, case.i
+    if case.evidence["stopped_by"] == "tolerance":
+        return (
+            f"{case.word.capitalize()} was stopped by the tolerance at {case.at()} after {_steps(case.taken)}: "
+            f"{case.gradient()}, but no stationary point was found nearby.",
+            f"The tolerance {short(e.tolerance or 0)} is too loose here: lower it.",
+        )
+    rows = np.array([i])
+    limit = case.limit
+    if limit is None:
+        here = e.objective.hessian(case.end)
+        if np.isfinite(here).all():
+            limit = case.note_stable_rate(e.downhill * np.linalg.eigvalsh(here))
+    factor = float(growth(e, rows)[0])
+    if turns_back(e, rows)[0] and factor > 0.99 and limit is not None and case.rate > 0.9 * limit:
+        return (
+            f"{case.word.capitalize()} has not settled after {_steps(case.taken)}: at {case.at()} it jumps back and "
+            f"forth, {short(float(e.lengths[i, -1]))} box sides a step.",
+            f"Lower the learning rate: near here it is stable only below {short(limit)}, and {short(case.rate)} "
+            f"was used. Try {short(limit / 2)}.",
+        )
+    return _still_moving(case, factor, limit)
+
+
+def _still_moving(case: _Case, factor: float, limit: float | None) -> tuple[str, str]:
+    needed = _steps_needed(case, factor)
+    sentence = f"The steps ran out: after {_steps(case.taken)}, {case.word} is at {case.at()} and {case.gradient()}"
+    sought = "maximum" if case.e.ascent else "minimum"
+    if case.evidence.get("nearest_kind") == sought:
+        sentence += f", {short(case.evidence['distance'])} from a {sought} at {case.at(case.evidence['nearest'])}"
+    low, high = case.objective.domain.T
+    if ((case.end < low) | (case.end > high)).any():
+        sentence += ", outside the box"
+    if needed is None:
+        advice = "More steps are needed; how many cannot be told from here."
+    else:
+        case.evidence["steps_needed"] = needed
+        advice = f"About {needed:,} more steps would do at this pace."
+    if limit is not None and case.evidence.get("nearest_kind") == sought and case.rate < limit / 4:
+        advice += f" A larger rate is faster: near here up to {short(limit)} is stable; try {short(limit / 2)}."
+    return sentence + ".", advice
+
+
+def _steps_needed(case: _Case, factor: float) -> int | None:
+    """Estimate the steps still needed to arrive, from how the last steps shrank.
+
+    If each step is r times the last, r < 1, the way left is s·r/(1 − r), and it shrinks by r a
+    step, down to ARRIVED box sides.
+    """
+    if not (0 < factor < 1 - 1e-12):
+        return None
+    last = float(case.e.lengths[case.i, -1])
+    ahead = last * factor / (1 - factor)
+    newton = newton_step(case.objective, case.end[None], ~case.e.held[case.i][None])[0]
+    distance = case.j.distances[case.i]
+    if not math.isfinite(distance):
+        if not np.abs(newton / case.objective.widths).max() < 0.5:
+            return None
+        distance = ahead
+    if distance <= ARRIVED:
+        return 0
+    return math.ceil(math.log(ARRIVED / distance) / math.log(factor))
+
+
+_WRITERS: dict[str, Callable[[_Case], tuple[str, str]]] = {
+    "minimum": _minimum, "maximum": _minimum, "saddle": _stationary, "degenerate": _degenerate,
+    "kink": _kink, "plateau": _plateau, "cycle": _cycle, "diverged": _diverged,
+    "nonfinite": _nonfinite, "left_domain": _left_domain, "at_bound": _at_bound,
+    "out_of_steps": _out_of_steps,
+}
+
+
+def plain(numbers: Any) -> list[float]:
+    """Return an array's numbers as Python floats, for evidence and JSON."""
+    return [float(v) for v in np.asarray(numbers).reshape(-1)]
+
+
+def short(number: float) -> str:
+    """Write a number with five significant digits: enough to read, not to compute with."""
+    return f"{float(number):.5g}"
+
+
+def where(objective: Objective, point: Any) -> str:
+    """Write a point: "x = 0.5" or "(x, y) = (0.5, −1)", with 0 for less than a billionth of a side."""
+    names, exact = objective.names, np.asarray(point, float).reshape(-1)
+    values = [short(v) for v in np.where(np.abs(exact) < 1e-9 * objective.widths, 0.0, exact)]
+    if len(values) == 1:
+        return f"{names[0]} = {values[0]}"
+    if len(values) > 6:
+        return f"({', '.join(names[:5])}, …) = ({', '.join(values[:5])}, …)"
+    return f"({', '.join(names)}) = ({', '.join(values)})"
+
+
+def _steps(count: int) -> str:
+    return f"{count:,} step{'' if count == 1 else 's'}"
+
+
+def _against(rate: float, limit: float) -> str:
+    if rate < limit:
+        return f"stable here, where the limit is {short(limit)}"
+    return f"above the limit {short(limit)} for steady convergence here"

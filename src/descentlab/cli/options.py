@@ -1,0 +1,96 @@
+"""The options that commands share, each defined once.
+
+Texts are read by `cli.read`, so that a number may be written as pi/2 and every refusal has the
+same form.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+PROBLEM, DESCENT, OUTPUT = "The problem", "The descent", "The output"
+
+
+def _option(name: str, text: str, panel: str, metavar: str, **more: Any) -> Any:
+    return typer.Option(name, help=text, rich_help_panel=panel, metavar=metavar, show_default=False, **more)
+
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="FORMULA|NAME|FILE.py:NAME", show_default=False,
+        help="A formula, a name of the catalogue, or a JAX-traceable function (or objective) in a Python file.",
+    ),
+]
+Domains = Annotated[
+    list[str] | None,
+    _option("--domain", "Bounds of a variable, x=-2:2, or of all of them, -2:2. Repeat it for more variables. "
+            "Simple constants such as 2*pi may stand for numbers. Default: -5:5.", PROBLEM, "NAME=LOW:HIGH"),
+]
+Variables = Annotated[
+    str | None,
+    _option("--variables", "The variables in order, such as S,N, where the formula's names would be refused.",
+            PROBLEM, "NAMES"),
+]
+Dim = Annotated[
+    int | None,
+    _option("--dim", "The number of variables, for a family of the catalogue.", PROBLEM, "N"),
+]
+StartPoints = Annotated[
+    list[str] | None,
+    _option("--start", "Where to begin: one number a variable, --start=0,1.4. Repeat it for more starts.",
+            DESCENT, "X,Y,…"),
+]
+Starts = Annotated[
+    str | None,
+    _option("--starts", "How many random starts, uniform in the box.", DESCENT, "N"),
+]
+OptimizerName = Annotated[
+    str,
+    _option("--optimizer", "The optimizer; 'descentlab optimizers' lists them. Default: gd.", DESCENT, "NAME"),
+]
+Parameters = Annotated[
+    list[str] | None,
+    _option("--parameter", "A parameter of the optimizer, such as decay=0.9. Repeatable.", DESCENT, "NAME=VALUE"),
+]
+LearningRate = Annotated[
+    str,
+    _option("--learning-rate", "A number, 'auto', time:0.1, gradient:0.1, cosine:0.1 or exponential:0.1:0.99. "
+            "Default: 0.01.", DESCENT, "RATE"),
+]
+Steps = Annotated[
+    str,
+    _option("--steps", "How many steps at most. Default: 1000.", DESCENT, "N"),
+]
+Tolerance = Annotated[
+    str | None,
+    _option("--tolerance", "Stop once the gradient is no longer than this.", DESCENT, "NORM"),
+]
+Bounds = Annotated[
+    str,
+    _option("--bounds", "free; clip (each point is put back into the box); stop (on leaving it). Default: free.",
+            DESCENT, "RULE"),
+]
+Precision = Annotated[
+    str,
+    _option("--precision", "float64 or float32. Default: float64.", DESCENT, "TYPE"),
+]
+Record = Annotated[
+    str,
+    _option("--record", "all steps, or only the ends (for very many starts). Default: all.", DESCENT, "WHAT"),
+]
+Seed = Annotated[
+    str,
+    _option("--seed", "All randomness comes from this number. Default: 0.", DESCENT, "N"),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as JSON, its fields named as in Python; nothing else goes to "
+                 "standard output. NaN and infinities are written as texts.", rich_help_panel=OUTPUT),
+]
+Plot = Annotated[
+    str | None,
+    _option("--plot", "Draw the result into a file: png, svg or pdf by its ending.", OUTPUT, "FILE"),
+]

@@ -1,0 +1,313 @@
+"""The one descent loop, compiled by JAX and run on batches of rows.
+
+A row is one start with its own base learning rate and its own number of steps. The loop is
+written for one row and mapped over a batch, so each coordinate is an array of its own. What a
+row does depends on that row alone, to the bit: whatever the batch, its neighbours or the thread.
+
+A row that ends early – its gradient is small enough or not finite, or it left the box under
+bounds="stop" – keeps its last point from then on. Nothing raises inside compiled code.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descentlab.objective import Objective
+from descentlab.optimizers import ChosenOptimizer
+from descentlab.rates import LearningRate, make_rule
+
+Array = NDArray[np.float64]
+
+TAIL = 32  # recorded steps at the end of every descent: enough to see a period of 8 four times
+# Rows a batch. 2,048 coordinates stay in the processor's cache (measured: DESIGN.md); fewer
+# rows are padded up to one of few sizes, so that a new number of starts seldom compiles anew.
+BATCHES = (8, 64, 512, 2048)
+BLOCK = 64  # steps between two looks at whether any row still runs
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What to run: starts (row, dim), base rates (row,), numbers of steps (row,)."""
+
+    starts: Array
+    rates: Array
+    steps: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Recorded rows. points, gradients (row, step, dim), values (row, step), rates (row, step−1),
+    taken (row,): the steps each row really took."""
+
+    points: Array
+    values: Array
+    gradients: Array
+    rates: Array
+    taken: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """How to run: everything the compiled loop depends on. Equal methods share one compilation."""
+
+    objective: Objective
+    optimizer: ChosenOptimizer
+    rate: LearningRate
+    bounds: str
+    ascent: bool
+    has_tolerance: bool
+    precision: str = "float64"
+
+    @functools.cached_property
+    def _identity(self) -> tuple[Any, ...]:
+        return (
+            self.objective.key, self.objective.dim, self.optimizer, self.rate.rule, self.bounds,
+            self.ascent, self.has_tolerance, self.precision,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Method) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+
+class _State(NamedTuple):
+    """One row between two steps."""
+
+    x: tuple[Any, ...]
+    memory: Any
+    rule_memory: Any
+    ended: Any
+    taken: Any
+
+
+class _Row(NamedTuple):
+    """What belongs to one row throughout: its base rate, its steps, and where to pause."""
+
+    rate: Any
+    steps: Any
+    pause: Any
+
+
+class _Limits(NamedTuple):
+    """What all rows share: the tolerance on the gradient norm, and the box."""
+
+    tolerance: Any
+    low: tuple[Any, ...]
+    high: tuple[Any, ...]
+
+
+def run_all(method: Method, rows: Rows, tolerance: float | None) -> Trace:
+    """Run the rows and record every step."""
+    longest = int(rows.steps.max(initial=0))
+    return _run((method,), rows, tolerance, _recorded(method, _padded_length(longest)), longest)[0]
+
+
+def run_ends(method: Method, rows: Rows, tolerance: float | None) -> Trace:
+    """Run the rows and record only the last 32 steps (fewer, if there are fewer)."""
+    return run_ends_of_many((method,), rows, tolerance)[0]
+
+
+def run_ends_of_many(methods: tuple[Method, ...], rows: Rows, tolerance: float | None) -> list[Trace]:
+    """Run the same rows with several methods for one objective, compiled together."""
+    tail = min(TAIL, int(rows.steps.max(initial=0)))
+    return _run(methods, rows, tolerance, _unrecorded(methods, tail), tail)
+
+
+def _padded_length(steps: int) -> int:
+    """Round up to a power of two or half way to the next, so that few lengths are compiled."""
+    power = 1 << max(steps - 1, 7).bit_length()
+    return power * 3 // 4 if steps <= power * 3 // 4 else power
+
+
+def _run(
+    methods: tuple[Method, ...], rows: Rows, tolerance: float | None, batch_run: Callable[..., Any], keep: int
+) -> list[Trace]:
+    """Cut the rows into batches, run them on all cores, and put the results together by method."""
+    import jax
+
+    count, dim = rows.starts.shape
+    size = next((b for b in BATCHES if count <= b), BATCHES[-1])
+    low, high = methods[0].objective.domain.T
+    dtype = np.dtype(methods[0].precision)
+
+    def one(first: int) -> list[tuple[Any, ...]]:
+        here = slice(first, min(first + size, count))
+        n = here.stop - here.start
+
+        def pad(values: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
+            return np.concatenate([values[here], np.repeat(values[first:first + 1], size - n)]).astype(kind)
+
+        with jax.enable_x64(True):
+            starts = tuple(pad(rows.starts[:, i], dtype) for i in range(dim))
+            steps = pad(rows.steps, np.dtype(np.int32))
+            row = (pad(rows.rates, dtype), steps)
+            limits = _Limits(
+                dtype.type(-1.0 if tolerance is None else tolerance),
+                tuple(low.astype(dtype)), tuple(high.astype(dtype)),
+            )
+            return [_as_numpy(result, n, keep) for result in batch_run(starts, *row, limits)]
+
+    firsts = range(0, count, size)
+    if len(firsts) == 1:
+        parts = [one(0)]
+    else:
+        # JAX releases the interpreter lock while it computes: plain threads use all cores.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            parts = list(pool.map(one, firsts))
+    return [
+        Trace(*(np.concatenate(pieces) if len(pieces) > 1 else pieces[0] for pieces in zip(*traces, strict=True)))
+        for traces in zip(*parts, strict=True)
+    ]
+
+
+def _as_numpy(result: tuple[Any, ...], rows: int, steps: int) -> tuple[Any, ...]:
+    """Return a batch's points, values, gradients, rates and steps taken as (row, step, …), unpadded."""
+    x, f, g, rate, taken = result
+
+    def array(values: Any, length: int) -> Array:
+        return np.asarray(values)[:length, :rows].T.astype(np.float64)
+
+    return (
+        np.stack([array(c, steps + 1) for c in x], axis=-1),
+        array(f, steps + 1),
+        np.stack([array(c, steps + 1) for c in g], axis=-1),
+        array(rate, steps),
+        np.asarray(taken)[:rows].astype(np.int64),
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _recorded(method: Method, length: int) -> Callable[..., Any]:
+    """Compile: every step recorded."""
+    import jax
+
+    init, step, look = _loop(method)
+
+    def run(starts: Any, rates: Any, steps: Any, limits: _Limits) -> Any:
+        row = _Row(rates, steps, steps)
+        return [_record(init(starts), row, limits, length, step, look)]
+
+    return jax.jit(run)
+
+
+@functools.lru_cache(maxsize=256)
+def _unrecorded(methods: tuple[Method, ...], tail: int) -> Callable[..., Any]:
+    """Compile: only the last `tail` steps recorded, for each method."""
+    import jax
+
+    loops = [_loop(method) for method in methods]
+
+    def run_one(loop: Any, starts: Any, rates: Any, steps: Any, limits: _Limits) -> Any:
+        init, step, look = loop
+        before = _Row(rates, steps, steps - tail)
+
+        def runs(state: _State) -> Any:
+            return jax.numpy.any(~state.ended & (state.taken < before.pause))
+
+        def block(state: _State) -> _State:
+            return jax.lax.fori_loop(0, BLOCK, lambda _, s: step(s, before, limits)[0], state)
+
+        state = jax.lax.while_loop(runs, block, init(starts))
+        return _record(state, _Row(rates, steps, steps), limits, tail, step, look)
+
+    return jax.jit(lambda *batch: [run_one(loop, *batch) for loop in loops])
+
+
+def _record(
+    state: _State, row: _Row, limits: _Limits, length: int, step: Any, look: Any
+) -> tuple[Any, ...]:
+    """Take `length` steps and return all points, values, gradients and rates, and steps taken."""
+    import jax
+    import jax.numpy as jnp
+
+    state, seen = jax.lax.scan(lambda s, _: step(s, row, limits), state, length=length)
+    x, f, g, rate = seen
+    last_f, last_g = look(state.x)
+
+    def with_last(many: Any, last: Any) -> Any:
+        return jnp.concatenate([many, last[None]])
+
+    points = tuple(with_last(a, b) for a, b in zip(x, state.x, strict=True))
+    gradients = tuple(with_last(a, b) for a, b in zip(g, last_g, strict=True))
+    return points, with_last(f, last_f), gradients, rate, state.taken
+
+
+def _loop(method: Method) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """Return `init(starts)`, `step(state, row, limits)` and `look(x)` on batches."""
+    import jax
+    import jax.numpy as jnp
+
+    objective = method.objective
+    transformation = method.optimizer.transformation
+    adaptive = method.optimizer.row is not None and method.optimizer.row.name == "gd"
+    rule_init, rule = make_rule(method.rate, adaptive)
+
+    def downhill(g: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(-c for c in g) if method.ascent else g
+
+    def look(x: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+        return objective.jax_value_and_gradient(x)
+
+    def init(x: tuple[Any, ...]) -> _State:
+        memory = transformation.init(x)
+        return _State(x, memory, rule_init(x, x), jnp.asarray(False), jnp.asarray(0, jnp.int32))
+
+    def move(state: _State, f: Any, d: tuple[Any, ...], row: _Row) -> tuple[Any, ...]:
+        """One update: the new point, the rate, and the two memories. d is ∇f, or −∇f in ascent."""
+        k = state.taken.astype(row.rate.dtype)
+        n = row.steps.astype(row.rate.dtype)
+        rate, rule_memory = rule(row.rate, k, n, state.x, d, state.rule_memory)
+        if method.optimizer.row is None:
+            height = -f if method.ascent else f
+            extra = {"value": height, "grad": d, "value_fn": lambda p: downhill((look(p)[0],))[0]}
+        else:
+            extra = {}
+        update, memory = transformation.update(d, state.memory, state.x, **extra)
+        new = tuple(a + rate * u for a, u in zip(state.x, update, strict=True))
+        return new, rate, memory, rule_memory
+
+    def step(state: _State, row: _Row, limits: _Limits) -> tuple[_State, Any]:
+        f, g = look(state.x)
+        d = downhill(g)
+        box = list(zip(limits.low, limits.high, strict=True))
+        numbers = (f, *g) if objective.may_be_undefined else g
+        ended = state.ended | ~functools.reduce(jnp.logical_and, [jnp.isfinite(c) for c in numbers])
+        if method.has_tolerance:
+            ended = ended | (_norm(_projected(state.x, d, box) if method.bounds == "clip" else d)
+                             <= limits.tolerance)
+        go = ~ended & (state.taken < row.pause)
+        new, rate, memory, rule_memory = move(state, f, d, row)
+        if method.bounds == "clip":
+            new = tuple(jnp.clip(c, low, high) for c, (low, high) in zip(new, box, strict=True))
+        x = tuple(jnp.where(go, a, b) for a, b in zip(new, state.x, strict=True))
+        if method.bounds == "stop":
+            outside = [(c < low) | (c > high) for c, (low, high) in zip(x, box, strict=True)]
+            ended = ended | functools.reduce(jnp.logical_or, outside)
+        after = _State(x, memory, rule_memory, ended, state.taken + go.astype(jnp.int32))
+        return after, (state.x, f, g, jnp.where(go, rate, jnp.nan))
+
+    shared = _Limits(None, None, None)  # type: ignore[arg-type]  # in_axes: not mapped
+    return jax.vmap(init), jax.vmap(step, in_axes=(0, 0, shared)), jax.vmap(look)
+
+
+def _norm(g: tuple[Any, ...]) -> Any:
+    import jax.numpy as jnp
+
+    return jnp.sqrt(sum(c * c for c in g))
+
+
+def _projected(x: tuple[Any, ...], d: tuple[Any, ...], box: list[tuple[Any, Any]]) -> tuple[Any, ...]:
+    """Return x − P(x − d), the step that a projection onto the box leaves of d."""
+    import jax.numpy as jnp
+
+    return tuple(c - jnp.clip(c - s, low, high) for c, s, (low, high) in zip(x, d, box, strict=True))

@@ -1,0 +1,157 @@
+"""Drawing data of sweeps and surveys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descentlab.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from descentlab.survey import Survey
+    from descentlab.sweep import Sweep
+
+Array = NDArray[np.float64]
+
+AXES = ("optimizer", "start", "learning_rate", "steps")
+MOST_BARS = 15
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One varied axis: its name, entries as numbers (n,) or None, their labels, and whether to space
+    them by their logarithms."""
+
+    name: str
+    numbers: Array | None
+    labels: tuple[str, ...]
+    log: bool
+
+    @property
+    def title(self) -> str:
+        return {"learning_rate": "learning rate", "steps": "number of steps"}.get(self.name, self.name)
+
+
+@dataclass(frozen=True)
+class SweepData:
+    """A sweep cut down to at most two axes, first × second.
+
+    result (n, m): the final point of one variable, else the final value; m = 1 if one axis
+    varies. outcomes (n, m). starts (n, 2): the starts of two variables, where these vary.
+    held: the axes held at their first entry though varied, "name = label".
+    """
+
+    first: Axis
+    second: Axis | None
+    result: Array
+    what: str
+    outcomes: NDArray[np.str_]
+    starts: Array | None
+    held: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of a survey: its label, share of starts, interval (None for other outcomes), the
+    minimum's index or None, and the outcome's name or ""."""
+
+    label: str
+    share: float
+    interval: tuple[float, float] | None
+    minimum: int | None
+    outcome: str
+
+
+@dataclass(frozen=True)
+class SurveyData:
+    """A survey's bars, minima first, shares summing to one."""
+
+    bars: tuple[Bar, ...]
+    starts: int
+
+
+def sweep_data(sweep: Sweep, axes: tuple[str, ...] | None = None) -> SweepData:
+    """Return the drawing data of a sweep against `axes` (default: the first two varied).
+
+    Raises InputError for axes that are unknown, not varied, or more than two.
+    """
+    varied = sweep.varied
+    for name in axes or ():
+        if name not in AXES:
+            raise unknown("axis", str(name), AXES)
+        if name not in varied:
+            have = ", ".join(varied) or "none"
+            raise InputError(f"The axis '{name}' has one entry in this sweep; those with more are: {have}.")
+    # Learning rate and steps say more than which start it was.
+    order = [n for n in ("learning_rate", "steps", "optimizer", "start") if n in varied]
+    chosen = tuple(axes) if axes else tuple(order[:2]) or ("steps",)
+    if len(set(chosen)) != len(chosen) or len(chosen) > 2:
+        raise InputError("A sweep is drawn against one axis or two different ones.")
+    one = sweep.objective.dim == 1
+    values = sweep.ends[..., 0] if one else sweep.values
+    rest = [a for a in AXES if a not in chosen]
+    cut = tuple(0 if a in rest else slice(None) for a in AXES)
+    result, outcomes = np.asarray(values[cut], float), np.asarray(sweep.outcomes[cut])
+    if len(chosen) == 2 and AXES.index(chosen[0]) > AXES.index(chosen[1]):
+        result, outcomes = result.T, outcomes.T
+    if len(chosen) == 1:
+        result, outcomes = result[:, None], outcomes[:, None]
+    points = np.asarray(sweep.axes["start"], float)
+    plane = points if chosen == ("start",) and sweep.objective.dim == 2 else None
+    held = tuple(f"{_axis(sweep, a).title} = {_axis(sweep, a).labels[0]}" for a in rest if a in varied)
+    second = _axis(sweep, chosen[1]) if len(chosen) == 2 else None
+    name = sweep.objective.names[0]
+    what = f"final {name}" if one else "final value of f"
+    return SweepData(_axis(sweep, chosen[0]), second, result, what, outcomes, plane, held)
+
+
+def _axis(sweep: Sweep, name: str) -> Axis:
+    entries: Any = sweep.axes[name]
+    if name == "start":
+        points = np.asarray(entries, float)
+        if points.shape[1] == 1:
+            return Axis(name, points[:, 0], tuple(short(v) for v in points[:, 0]), False)
+        return Axis(name, None, tuple("(" + ", ".join(short(c) for c in p) + ")" for p in points), False)
+    try:
+        numbers = np.asarray(entries, float)
+    except (TypeError, ValueError):
+        return Axis(name, None, tuple(str(e) for e in entries), False)
+    positive = bool((numbers > 0).all())
+    log = positive and bool(numbers.max() / numbers.min() >= 30)
+    return Axis(name, numbers, tuple(short(v) for v in numbers), log)
+
+
+def survey_data(survey: Survey, most: int = MOST_BARS) -> SurveyData:
+    """Return the bars of a survey: the `most` lowest minima, the other minima, the other outcomes."""
+    total = max(len(survey.assignment), 1)
+    bars = [
+        Bar(f"f = {short(m.value)} at {where(m.point)}" + ("" if m.kind == "interior" else f" ({m.kind})"),
+            m.hits / total, (float(m.share_interval[0]), float(m.share_interval[1])), i, "")
+        for i, m in enumerate(survey.minima[:most])
+    ]
+    more = survey.minima[most:]
+    if more:
+        bars.append(Bar(f"{len(more)} higher minima", sum(m.hits for m in more) / total, None, None, "minimum"))
+    names, counts = np.unique(survey.end_outcomes[survey.assignment < 0], return_counts=True)
+    for k in np.argsort(-counts, kind="stable"):
+        bars.append(Bar(f"ended as: {str(names[k]).replace('_', ' ')}", counts[k] / total, None, None, str(names[k])))
+    return SurveyData(tuple(bars), len(survey.assignment))
+
+
+def short(value: float, digits: int = 4) -> str:
+    """Write a number briefly, with a true minus sign.
+
+    >>> short(-0.00001234), short(3.0)
+    ('−1.234e−05', '3')
+    """
+    return f"{float(value) + 0.0:.{digits}g}".replace("-", "−")
+
+
+def where(point: Array, most: int = 4) -> str:
+    """Write a point, the first few coordinates if there are many."""
+    shown = [short(0.0 if abs(c) < 1e-9 else c) for c in point[:most]]
+    inside = ", ".join(shown + ["…"] * (len(point) > most))
+    return inside if len(point) == 1 else f"({inside})"

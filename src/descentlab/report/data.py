@@ -1,0 +1,75 @@
+"""Results as plain data for JSON, their fields named as in Python.
+
+JSON has no NaN and no infinities: they are written as the texts "NaN", "Infinity" and
+"-Infinity", which Python's `float` and JavaScript's `Number` read back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+# How a result is computed again is told by `command` and `python`; `judgement` is in the verdicts.
+_LEFT_OUT = {"call", "judgement"}
+
+# What a class offers besides its fields, by name of the class.
+_PROPERTIES: Mapping[str, tuple[str, ...]] = {
+    "Descent": ("ends", "outcomes", "verdicts", "command", "python"),
+    "Sweep": ("varied", "command", "python"),
+    "Survey": ("best", "best_ones", "best_share", "unseen", "symmetry", "sentence", "command", "python"),
+    "Exploration": ("answers", "command", "python"),
+}
+
+
+def as_data(thing: Any) -> Any:
+    """Return `thing` made of dictionaries, lists, texts, numbers, booleans and None only.
+
+    >>> as_data({"share": (0.5, float("inf"))})
+    {'share': [0.5, 'Infinity']}
+    """
+    if thing is None or isinstance(thing, bool | str | int):
+        return thing
+    if isinstance(thing, float):
+        return _number(float(thing))
+    if isinstance(thing, Mapping):
+        return {str(key): as_data(value) for key, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [as_data(item) for item in thing]
+    special = _special(thing)
+    if special is not None:
+        return special()
+    if is_dataclass(thing):
+        names = [field.name for field in fields(thing) if field.name not in _LEFT_OUT]
+        names += _PROPERTIES.get(type(thing).__name__, ())
+        return {name: as_data(getattr(thing, name)) for name in names}
+    return str(thing)
+
+
+def _special(thing: Any) -> Callable[[], Any] | None:
+    """Return how to write a thing that is no plain dataclass, None for all others."""
+    if hasattr(thing, "tolist"):  # NumPy arrays and numbers
+        return lambda: as_data(thing.tolist())
+    if hasattr(thing, "to_dict"):
+        return lambda: as_data(thing.to_dict())
+    if hasattr(thing, "names") and hasattr(thing, "domain") and hasattr(thing, "gradient"):
+        return lambda: _objective(thing)
+    return None
+
+
+def _objective(f: Any) -> dict[str, Any]:
+    from descentlab.formula.mathml import text
+
+    return {
+        "label": f.label, "names": list(f.names), "domain": as_data(f.domain), "dim": f.dim, "text": f.text,
+        "expression": None if f.expression is None else text(f.expression),
+        "partials": None if f.partials is None else [text(p) for p in f.partials],
+        "notes": list(f.notes),
+    }
+
+
+def _number(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

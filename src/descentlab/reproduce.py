@@ -1,0 +1,99 @@
+"""The exact command and Python lines that do again what was done."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from descentlab.objective import Objective
+
+# Settings that are left out where they have their default value.
+_DEFAULTS = {
+    "start": None, "optimizer": "gd", "learning_rate": 0.01, "steps": 1000, "tolerance": None,
+    "bounds": "free", "seed": 0, "record": "all", "precision": "float64",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a public function was called with: its settings and the optimizer's parameters."""
+
+    settings: Mapping[str, Any]
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=lambda: _DEFAULTS)
+
+    def changed(self) -> dict[str, Any]:
+        """Return the settings that differ from the defaults."""
+        missing = object()
+        return {
+            name: value for name, value in self.settings.items()
+            if not _same(value, self.defaults.get(name, missing))
+        }
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and bool(np.all(a == b)) or (a is None and b is None)
+
+
+def command_line(verb: str, f: Objective, call: Call) -> str:
+    """Return the shell command, or "" where there is none (a Python function or optax object)."""
+    if f.text is None or not isinstance(call.settings.get("optimizer", "gd"), str):
+        return ""
+    words = ["descentlab", verb, shlex.quote(f.text), *_domain_options(f)]
+    for name, value in call.changed().items():
+        option = "--" + name.replace("_", "-")
+        if name == "start" and not isinstance(value, (int, np.integer)):
+            for point in np.atleast_2d(np.asarray(value, float)):
+                words.append(f"--start={','.join(number(c) for c in point)}")
+        elif name == "start":
+            words.append(f"--starts={value}")
+        else:
+            text = value.label if hasattr(value, "label") else value
+            words.append(f"{option}={number(text) if isinstance(text, float) else shlex.quote(str(text))}")
+    words += [f"--parameter={name}={number(value)}" for name, value in call.parameters.items()]
+    return " ".join(words)
+
+
+def python_lines(verb: str, f: Objective, call: Call) -> str:
+    """Return the Python lines, with the objective made first."""
+    settings = {**call.changed(), **call.parameters}
+    arguments = "".join(f", {name}={_literal(value)}" for name, value in settings.items())
+    return f"import descentlab as dl\n\nf = {objective_python(f)}\nresult = dl.{verb}(f{arguments})\n"
+
+
+def objective_python(f: Objective) -> str:
+    """Return the expression that makes the objective."""
+    if f.text is None:
+        return f"...  # the Python function {f.label}"
+    sides = ", ".join(
+        f'"{name}": ({number(low)}, {number(high)})' for name, (low, high) in zip(f.names, f.domain, strict=True)
+    )
+    variables = f", variables={list(f.names)!r}" if f.declared else ""
+    return f"dl.formula({f.text!r}, domain={{{sides}}}{variables})"
+
+
+def _domain_options(f: Objective) -> list[str]:
+    options = [
+        f"--domain {name}={number(low)}:{number(high)}" for name, (low, high) in zip(f.names, f.domain, strict=True)
+    ]
+    return options + ([f"--variables {','.join(f.names)}"] if f.declared else [])
+
+
+def number(value: float) -> str:
+    """Write a number so that reading it gives the same double, without a needless '.0'."""
+    text = repr(float(value))
+    return text[:-2] if text.endswith(".0") else text
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return repr(value.tolist())
+    if isinstance(value, (np.floating, np.integer)):
+        return repr(value.item())
+    if hasattr(value, "label"):
+        return repr(value.label)
+    return repr(value) if isinstance(value, (int, float, str, list, tuple, type(None))) else "..."

@@ -1,0 +1,273 @@
+"""Stationary points and kinks: found near given points, and told apart by kind.
+
+The one definition, used by verdicts and surveys, of what lies where a descent ended. "Minimum"
+is said only after a Hessian check with a margin, or after one-sided slopes have shown a kink
+with f rising on every side. All lengths are measured in units of the box's sides, so scaling f
+or x changes no answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descentlab.objective import FormulaObjective, Objective
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+# A root of ∇f is searched within this share of the box's sides from where descent ended.
+SEARCH_RADIUS = 0.05
+# Newton's last step, in box sides, below which the root counts as found: doubles carry 16
+# digits, and the error of the next Newton step is of the order of this one squared.
+ROOT_STEP = 1e-9
+# A Hessian eigenvalue this much smaller than the curvature found within SEARCH_RADIUS counts as
+# zero: rounding leaves a root of the order of 1e-5 sides from a quartic minimum, where the
+# curvature is about 1e-8 of that at SEARCH_RADIUS.
+FLAT = 1e-7
+# The two distances, in box sides, at which one-sided slopes are compared: a slope that jumps
+# is the same at both, a smooth one shrinks with the distance.
+SLOPE_STEPS = (1e-4, 1e-6)
+_EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Stationary:
+    """Points and what they are, n of them.
+
+    points (n, dim); values (n,); eigenvalues (n, dim), ascending, of the Hessian; kinds (n,) of
+    minimum, maximum, saddle, degenerate, plateau, kink, or "" where there is none of these.
+    """
+
+    points: Array
+    values: Array
+    eigenvalues: Array
+    kinds: NDArray[np.str_]
+
+
+def polish(objective: Objective, x: Array, free: Flags | None = None) -> tuple[Array, Flags]:
+    """Return the roots of ∇f that Newton's method finds near the points x (n, dim), and where it did.
+
+    free: (n, dim), False for coordinates to hold still (those at a bound); default all True.
+    The search gives up on leaving SEARCH_RADIUS. A multiple root is approached to rounding.
+    """
+    widths = objective.widths
+    free = np.ones(x.shape, bool) if free is None else free
+    best = x.copy()
+    found = np.zeros(len(x), bool)
+    active = np.flatnonzero(np.isfinite(x).all(axis=1))
+    point = x[active].copy()
+    for _ in range(80):
+        if not active.size:
+            break
+        move = newton_step(objective, point, free[active])
+        length = np.abs(move / widths).max(axis=1, initial=0.0)
+        length = np.where(np.isfinite(length), length, np.inf)
+        move = np.where(np.isfinite(move), move, 0.0) * np.minimum(1.0, SEARCH_RADIUS / np.maximum(length, SEARCH_RADIUS))[:, None]
+        point = point + move
+        inside = (np.abs((point - x[active]) / widths).max(axis=1, initial=0.0) <= SEARCH_RADIUS) & np.isfinite(length)
+        settled = inside & (length <= 1e-13)
+        close = inside & (length <= ROOT_STEP)
+        best[active[inside]] = point[inside]
+        found[active] = close
+        going = inside & ~settled
+        active, point = active[going], point[going]
+    rest = np.flatnonzero(~found)
+    found[rest] = _approached(objective, best[rest], x[rest], free[rest])
+    return best, found
+
+
+def _approached(objective: Objective, best: Array, x: Array, free: Flags) -> Flags:
+    """Tell where Newton crept towards a multiple root: its step has shrunk to 1e-3 of the first.
+
+    At a multiple root the steps shrink by a constant factor, and rounding stops them early.
+    """
+    with np.errstate(all="ignore"):
+        first = np.abs(newton_step(objective, x, free) / objective.widths).max(axis=1, initial=0.0)
+        last = np.abs(newton_step(objective, best, free) / objective.widths).max(axis=1, initial=0.0)
+    near = np.abs((best - x) / objective.widths).max(axis=1, initial=0.0) < SEARCH_RADIUS
+    return near & (last <= 1e-5) & (last <= 1e-3 * first)
+
+
+def newton_step(objective: Objective, x: Array, free: Flags) -> Array:
+    """Return −H⁻¹∇f over the free coordinates, (n, dim).
+
+    The Hessian is scaled by the box's sides first, so that "flat" does not depend on units. A
+    flat direction contributes nothing if the slope along it is zero too; otherwise there is no
+    root nearby, and the step is infinite.
+    """
+    widths = objective.widths
+    gradient = np.where(free, objective.gradient(x) * widths, 0.0)
+    hessian = _held(objective.hessian(x) * widths[:, None] * widths, free)
+    ok = np.isfinite(hessian).all(axis=(-2, -1)) & np.isfinite(gradient).all(axis=-1)
+    step = np.full(x.shape, np.nan)
+    if ok.any():
+        values, vectors = np.linalg.eigh(hessian[ok])
+        along = np.einsum("nij,ni->nj", vectors, gradient[ok])
+        size = np.abs(values).max(axis=1, keepdims=True)
+        # A curvature of zero to rounding says nothing about where its root is.
+        usable = np.abs(values) > 16 * _EPS * size
+        ratio = np.divide(along, values, out=np.zeros_like(along), where=usable)
+        newton = -np.einsum("nij,nj->ni", vectors, ratio) * widths
+        sloping = (~usable & (np.abs(along) > 1e-9 * size)).any(axis=1)
+        step[ok] = np.where(sloping[:, None], np.inf, newton)
+    return step
+
+
+def _held(hessian: Array, free: Flags) -> Array:
+    """Return the Hessian with rows and columns of held coordinates set to zero."""
+    return np.where(free[:, :, None] & free[:, None, :], hessian, 0.0)
+
+
+def classify(objective: Objective, x: Array, free: Flags | None = None) -> Stationary:
+    """Tell what the points x (n, dim), roots of ∇f, are – judged over the free coordinates.
+
+    A coordinate held at a bound counts as settled; its eigenvalue is reported as 0.
+    """
+    free = np.ones(x.shape, bool) if free is None else free
+    widths = objective.widths
+    hessian = objective.hessian(x)
+    finite = np.isfinite(hessian).all(axis=(-2, -1))
+    eigenvalues = np.full(x.shape, np.nan)
+    scaled = np.full(x.shape, np.nan)
+    eigenvalues[finite] = np.linalg.eigvalsh(_held(hessian[finite], free[finite]))
+    scaled[finite] = np.linalg.eigvalsh(_held(hessian[finite] * widths[:, None] * widths, free[finite]))
+    small = FLAT * _curvature_near(objective, x, free)
+    held = (~free).sum(axis=1)
+    flat = (np.abs(scaled) <= small[:, None]).sum(axis=1) - held > 0
+    negative = (scaled < -small[:, None]).sum(axis=1)
+    count = free.sum(axis=1)
+    kinds = np.where(negative == 0, "minimum", np.where(negative == count, "maximum", "saddle")).astype("U10")
+    kinds[(count == 0)] = "minimum"
+    kinds[flat] = "degenerate"
+    kinds[~finite] = ""
+    constant = np.flatnonzero(flat & finite)
+    kinds[constant[is_constant_around(objective, x[constant])]] = "plateau"
+    return Stationary(x, objective.value(x), eigenvalues, kinds)
+
+
+def _curvature_near(objective: Objective, x: Array, free: Flags) -> Array:
+    """Return the largest |eigenvalue| of the scaled Hessian at x and SEARCH_RADIUS away on each axis."""
+    widths = objective.widths
+    largest = np.zeros(len(x))
+    offsets = [np.zeros(x.shape[1])]
+    for i in range(x.shape[1]):
+        side = np.zeros(x.shape[1])
+        side[i] = SEARCH_RADIUS * widths[i]
+        offsets += [side, -side]
+    for offset in offsets:
+        hessian = _held(objective.hessian(x + offset) * widths[:, None] * widths, free)
+        ok = np.isfinite(hessian).all(axis=(-2, -1))
+        norm = np.zeros(len(x))
+        norm[ok] = np.abs(hessian[ok]).max(axis=(-2, -1), initial=0.0)
+        largest = np.maximum(largest, norm)
+    return largest
+
+
+def is_constant_around(objective: Objective, x: Array) -> Flags:
+    """Tell where f is constant to rounding out to 1/1000 of the box's sides."""
+    centre = objective.value(x)
+    same = np.isfinite(centre)
+    for direction in directions(objective.dim):
+        there = objective.value(x + 1e-3 * objective.widths * direction)
+        same &= np.abs(there - centre) <= 8 * _EPS * np.abs(centre)
+    return same
+
+
+def directions(dim: int, random: int = 8) -> Array:
+    """Return directions in pairs ±d, (m, dim): the axes, then random ones, each max|d| = 1."""
+    drawn = np.random.default_rng(0xD1).normal(size=(0 if dim == 1 else random * min(dim, 4), dim))
+    half = np.concatenate([np.eye(dim), drawn])
+    half /= np.abs(half).max(axis=1, keepdims=True)
+    return np.concatenate([half, -half])
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """One-sided slopes of h = ±f around n points, per unit of length: (n, m) along `directions`.
+
+    is_kink: some slope jumps; is_minimum: and h rises on every side."""
+
+    outward: Array
+    is_kink: Flags
+    is_minimum: Flags
+
+
+def one_sided_slopes(objective: Objective, x: Array, downhill: float = 1.0) -> Slopes:
+    """Measure (h(x + εd) − h(x))/ε on all sides of x for two small ε, h = downhill·f.
+
+    For a smooth h the slopes along d and −d cancel up to ε·h″; where the gradient jumps their
+    sum does not shrink with ε.
+    """
+    along = directions(objective.dim)
+    centre = objective.value(x)
+    seen = []
+    for distance in SLOPE_STEPS:
+        points = x[:, None, :] + distance * objective.widths * along
+        seen.append(downhill * (objective.value(points) - centre[:, None]) / distance)
+    half = along.shape[0] // 2
+    far, near = (s[:, :half] + s[:, half:] for s in seen)
+    noise = 64 * _EPS * np.abs(centre)[:, None] / SLOPE_STEPS[1]
+    with np.errstate(invalid="ignore"):
+        jump = np.nan_to_num(np.abs(near)).max(axis=1, initial=0.0)
+        is_kink = ((np.abs(near) > 0.5 * np.abs(far)) & (np.abs(near) > noise)).any(axis=1)
+        rising = np.all([(s >= -1e-3 * jump[:, None] - noise).all(axis=1) for s in seen], axis=0)
+        strict = (seen[1].max(axis=1) > 0) & (near >= -noise).all(axis=1)
+    lengths = np.linalg.norm(objective.widths * along, axis=1)
+    return Slopes(seen[1] / lengths, is_kink, is_kink & rising & strict)
+
+
+def can_kink(objective: Objective) -> bool:
+    """Tell whether the gradient of f might jump anywhere: not for sums of smooth functions."""
+    if not isinstance(objective, FormulaObjective):
+        return True
+    program = objective.value_program
+    rough = {"sqrt", "power", "cbrt", "acosh", "asin", "acos", "atan2"}
+    return bool(program.kinks) or any(op.name in rough for op in program.operations)
+
+
+def search_kink(objective: Objective, x: Array, reach: Array, downhill: float = 1.0) -> Array:
+    """Return the lowest points of h = downhill·f that a shrinking pattern search finds from x.
+
+    x (n, dim); reach (n,): the first search distance in box sides. The distance halves when no
+    side is lower, until it is 1e-12 sides: needs no gradient, so a kink does not disturb it.
+    """
+    along = directions(objective.dim)
+    point = x.copy()
+    height = np.nan_to_num(downhill * objective.value(point), nan=np.inf)
+    distance = reach.copy()
+    for _ in range(400):
+        active = np.flatnonzero(distance > 1e-12)
+        if not active.size:
+            break
+        around = point[active, None, :] + distance[active, None, None] * objective.widths * along
+        heights = np.nan_to_num(downhill * objective.value(around), nan=np.inf)
+        best = heights.argmin(axis=1)
+        lowest = heights[np.arange(len(active)), best]
+        lower = lowest < height[active]
+        better = active[lower]
+        point[better] = around[lower, best[lower]]
+        height[better] = lowest[lower]
+        distance[active[~lower]] /= 2
+    return point
+
+
+def merge(points: Array, widths: Array, tolerance: float = 1e-6) -> NDArray[np.int64]:
+    """Number the points (n, dim) so that equal ones share a number, (n,).
+
+    Points are the same if a chain of points leads from one to the other in which every coordinate
+    changes by at most `tolerance` box sides a link. They are rounded to cells first, so duplicates
+    by the million cost one sort.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    scaled = points / widths
+    _, first, inverse = np.unique(np.round(8 * scaled / tolerance), axis=0, return_index=True, return_inverse=True)
+    pairs = cKDTree(scaled[first]).query_pairs(tolerance, p=np.inf, output_type="ndarray")
+    links = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(first), len(first)))
+    _, labels = connected_components(links, directed=False)
+    return np.asarray(labels[inverse.reshape(-1)], dtype=np.int64)

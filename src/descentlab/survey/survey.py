@@ -1,0 +1,223 @@
+"""The first survey: descend from many random starts and count where they end."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descentlab.advice import short, where
+from descentlab.descent import check_memory, ending_of, prepare, read_starts
+from descentlab.engine import TAIL, Rows, run_ends
+from descentlab.errors import InputError
+from descentlab.objective import Objective
+from descentlab.rates import curvature_of_box
+from descentlab.reproduce import Call, command_line, python_lines
+from descentlab.survey.minima import Minimum, collect_minima
+from descentlab.survey.statistics import restarts_needed, unseen_share
+from descentlab.verdict import judge
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from matplotlib.figure import Figure
+
+_DEFAULTS = {
+    "starts": 10_000, "optimizer": "gd", "learning_rate": "auto", "steps": 10_000, "tolerance": None,
+    "bounds": "clip", "seed": 0,
+}
+# A start is done once its gradient is this small against the box's curvature times its side:
+# four digits above the rounding of a gradient.
+GRADIENT_DONE = 1e-11
+# Minima this close in value, against the spread of values over the starts, are equally good.
+SAME_VALUE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """Where many random starts ended.
+
+    minima: the distinct ones, lowest first; outcomes: how many starts ended as what, summing to
+    the number of starts; start_points, ends (start, dim), values (start,); end_outcomes
+    (start,); assignment (start,): the index of the minimum reached, −1 for none.
+    """
+
+    objective: Objective
+    minima: tuple[Minimum, ...]
+    outcomes: Mapping[str, int]
+    start_points: Float[np.ndarray, "start dim"]
+    ends: Float[np.ndarray, "start dim"]
+    values: Float[np.ndarray, " start"]
+    end_outcomes: NDArray[np.str_]
+    assignment: Int[np.ndarray, " start"]
+    taken: Int[np.ndarray, " start"]
+    optimizer: str
+    learning_rate: str
+    steps: int
+    tolerance: float
+    bounds: str
+    seed: int
+    call: Call
+
+    @property
+    def starts_count(self) -> int:
+        return len(self.start_points)
+
+    @property
+    def best(self) -> Minimum | None:
+        """The lowest minimum found, or None."""
+        return self.minima[0] if self.minima else None
+
+    @functools.cached_property
+    def best_ones(self) -> tuple[int, ...]:
+        """The indices of the minima that share the lowest value."""
+        if not self.minima:
+            return ()
+        lowest = self.minima[0].value
+        return tuple(i for i, m in enumerate(self.minima) if m.value - lowest <= self._same_value)
+
+    @functools.cached_property
+    def _same_value(self) -> float:
+        values = self.objective.value(self.start_points)
+        values = values[np.isfinite(values)]
+        lowest = abs(self.minima[0].value) if self.minima else 0.0
+        spread = float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
+        return SAME_VALUE * max(lowest, spread)
+
+    @property
+    def best_share(self) -> float:
+        """The share of starts that reached the lowest value found."""
+        return sum(self.minima[i].share for i in self.best_ones)
+
+    @property
+    def unseen(self) -> float:
+        """The estimated share of starts that lead to minima not seen here (Good–Turing)."""
+        return unseen_share([m.hits for m in self.minima], self.starts_count)
+
+    def restarts_for(self, confidence: float = 0.95) -> int | None:
+        """Return how many random starts reach the lowest value found with this probability.
+
+        None if no start reached a minimum. Raises InputError unless 0 < confidence < 1.
+        """
+        if not 0 < confidence < 1:
+            raise InputError(f"The confidence lies between 0 and 1, but it is {confidence!r}.")
+        return restarts_needed(self.best_share, confidence)
+
+    @functools.cached_property
+    def symmetry(self) -> tuple[tuple[int, ...], ...]:
+        """Groups of minima, by index, that are mirror images: equal in value, and equal up to the
+        signs of their coordinates about the middle of the box."""
+        middle = self.objective.domain.mean(axis=1)
+        widths = self.objective.widths
+        groups: list[list[int]] = []
+        for i, m in enumerate(self.minima):
+            folded = np.abs(m.point - middle) / widths
+            for group in groups:
+                first = self.minima[group[0]]
+                alike = np.abs(np.abs(first.point - middle) / widths - folded).max() <= 1e-6
+                if alike and abs(first.value - m.value) <= self._same_value:
+                    group.append(i)
+                    break
+            else:
+                groups.append([i])
+        return tuple(tuple(group) for group in groups if len(group) > 1)
+
+    @property
+    def sentence(self) -> str:
+        """Say whether the local-minima problem is serious here."""
+        if not self.minima:
+            return f"None of {self.starts_count:,} starts reached a minimum."
+        found = f"{len(self.minima)} minim{'um was' if len(self.minima) == 1 else 'a were'} found"
+        best = ", ".join(where(self.objective, self.minima[i].point) for i in self.best_ones[:4])
+        more = f" and {len(self.best_ones) - 4} more" if len(self.best_ones) > 4 else ""
+        lowest = f"the lowest value is {short(self.minima[0].value)}, at {best}{more}"
+        share, needed = self.best_share, self.restarts_for(0.95)
+        if share > 0.95:
+            serious = f"local minima are no problem here: {share:.1%} of starts reach it"
+        else:
+            serious = (
+                f"one random start misses it {1 - share:.1%} of the time; {needed:,} restarts reach it "
+                "with 95 % probability"
+            )
+        return f"{found} from {self.starts_count:,} starts; {lowest}; {serious}."
+
+    @property
+    def command(self) -> str:
+        """The shell command that does the same, or "" if there is none."""
+        return command_line("survey", self.objective, self.call)
+
+    @property
+    def python(self) -> str:
+        """The Python lines that do the same."""
+        return python_lines("survey", self.objective, self.call)
+
+    def plot(self) -> Figure:
+        """Draw the share of starts by minimum."""
+        from descentlab.figures import draw_survey
+
+        return draw_survey(self)
+
+    def _repr_html_(self) -> str:
+        from descentlab.figures import figure_html
+
+        return f"<p>{self.sentence}</p>" + figure_html(self.plot())
+
+
+def survey(
+    f: Objective,
+    starts: Any = 10_000,
+    optimizer: Any = "gd",
+    learning_rate: Any = "auto",
+    steps: int = 10_000,
+    tolerance: float | None = None,
+    bounds: str = "clip",
+    seed: int = 0,
+    **parameters: float,
+) -> Survey:
+    """Descend from many random starts; return the minima reached and the share of starts of each.
+
+    starts: how many, uniform in the box, or an array (start, dim) – shares are then of that
+    array. The other settings are those of `descend`; tolerance None stands for 1e-11 of the
+    box's largest curvature times its shortest side, and learning_rate "auto" follows the
+    curvature, so that scaling f or x changes nothing. bounds="clip" keeps to the box: the
+    question is which minima it holds.
+
+    Raises InputError for input that cannot be used.
+
+    >>> from descentlab.objective import formula
+    >>> s = survey(formula("cos(2*pi*x) + x^2", domain={"x": (-2, 2)}), starts=1000)
+    >>> len(s.minima), round(s.minima[0].value, 6), sum(s.outcomes.values())
+    (4, -0.762077, 1000)
+    """
+    if starts is None:
+        raise InputError("A survey needs a number of starts, or an array of them.")
+    setup = prepare(f, optimizer, learning_rate, steps, _tolerance(f, tolerance), bounds, seed, "float64",
+                    parameters, ascent=False)
+    points = read_starts(starts, f, setup.seed)
+    check_memory(len(points), TAIL, f.dim)
+    rows = Rows(points, np.full(len(points), setup.base_rate), np.full(len(points), setup.steps))
+    trace = run_ends(setup.method, rows, setup.tolerance)
+    judgement = judge(ending_of(setup, rows, trace))
+    minima, assignment = collect_minima(judgement)
+    names, counts = np.unique(judgement.outcomes, return_counts=True)
+    outcomes = {str(name): int(count) for count, name in sorted(zip(-counts, names, strict=True))}
+    given = {
+        "starts": starts, "optimizer": optimizer, "learning_rate": learning_rate, "steps": steps,
+        "tolerance": tolerance, "bounds": bounds, "seed": seed,
+    }
+    return Survey(
+        f, minima, {name: -count for name, count in outcomes.items()}, points, trace.points[:, -1],
+        trace.values[:, -1], judgement.outcomes, assignment, trace.taken, setup.method.optimizer.label,
+        setup.method.rate.label, setup.steps, setup.tolerance or 0.0, bounds, setup.seed,
+        Call(given, dict(parameters), _DEFAULTS),
+    )
+
+
+def _tolerance(f: Any, given: float | None) -> float | None:
+    """Return the tolerance on the gradient norm that goes with the scale of f and of the box."""
+    if given is not None or not isinstance(f, Objective):
+        return given
+    return GRADIENT_DONE * curvature_of_box(f) * float(f.widths.min())

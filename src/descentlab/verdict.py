@@ -1,0 +1,315 @@
+"""How each descent ended: one of twelve outcomes, decided on arrays of descents.
+
+`judge` looks at the last steps of every descent, searches the stationary point or kink they
+lead to, and gives an outcome with the numbers it rests on. `advice` puts them into words.
+
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descentlab.objective import FormulaObjective, Objective
+from descentlab.optimizers import ChosenOptimizer
+from descentlab.program import NUMPY, run_each
+from descentlab.stationary import (
+    Stationary, can_kink, classify, is_constant_around, merge, one_sided_slopes, polish, search_kink,
+)
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+OUTCOMES = (
+    "minimum", "maximum", "saddle", "degenerate", "kink", "plateau", "cycle",
+    "diverged", "nonfinite", "left_domain", "at_bound", "out_of_steps",
+)
+
+# Descent has arrived when Newton's root of ∇f is this close, in box sides: closer than any
+# picture shows, and far above what rounding allows.
+ARRIVED = 1e-6
+# A descent stopped by its own tolerance may be this far from the root it was heading for.
+STOPPED_NEAR = 1e-2
+# Descent creeps towards a degenerate point ever more slowly and never gets within ARRIVED; it
+# counts once this share of the height it started with is left, this close.
+DEGENERATE_NEAR, DEGENERATE_HEIGHT = 2e-2, 1e-3
+LONGEST_PERIOD = 8
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The last steps of n descents.
+
+    points, gradients (n, t+1, dim), values (n, t+1), rates (n, t); starts (n, dim);
+    start_values (n,); taken, steps (n,): steps taken and allowed; base_rates (n,).
+    """
+
+    objective: Objective
+    optimizer: ChosenOptimizer
+    ascent: bool
+    bounds: str
+    tolerance: float | None
+    starts: Array
+    start_values: Array
+    base_rates: Array
+    steps: NDArray[np.int64]
+    taken: NDArray[np.int64]
+    points: Array
+    values: Array
+    gradients: Array
+    rates: Array
+
+    @property
+    def ends(self) -> Array:
+        return self.points[:, -1]
+
+    @functools.cached_property
+    def downhill(self) -> float:
+        """−1 for ascent: everything is judged as descent on downhill·f."""
+        return -1.0 if self.ascent else 1.0
+
+    @functools.cached_property
+    def held(self) -> Flags:
+        """(n, dim): coordinates at a bound under bounds="clip" that would go on outward."""
+        x, d = self.ends, self.downhill * self.gradients[:, -1]
+        low, high = self.objective.domain.T
+        if self.bounds != "clip":
+            return np.zeros(x.shape, bool)
+        return ((x <= low) & (d > 0)) | ((x >= high) & (d < 0))
+
+    @functools.cached_property
+    def lengths(self) -> Array:
+        """The last steps' lengths in box sides, (n, t)."""
+        return np.abs(np.diff(self.points, axis=1) / self.objective.widths).max(axis=2, initial=0.0)
+
+    @functools.cached_property
+    def extent(self) -> Array:
+        """How far the last points spread, in box sides, (n,)."""
+        return (np.ptp(self.points, axis=1) / self.objective.widths).max(axis=1)
+
+    @functools.cached_property
+    def slope(self) -> Array:
+        """|∇f| at the ends over the coordinates not held at a bound, (n,)."""
+        return np.linalg.norm(np.where(self.held, 0.0, self.gradients[:, -1]), axis=1)
+
+    @functools.cached_property
+    def stopped(self) -> Flags:
+        """Where the gradient was small enough for the caller's tolerance."""
+        return self.slope <= (-1.0 if self.tolerance is None else self.tolerance)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The outcomes of n descents and the numbers behind them.
+
+    outcomes (n,); places (n, dim): the stationary point or kink concerned, NaN without one;
+    kinds (n,): what is at that place; eigenvalues (n, dim) of the Hessian there; distances (n,)
+    from the end to the place, in box sides; periods (n,), 0 without a cycle.
+    """
+
+    ending: Ending
+    outcomes: NDArray[np.str_]
+    places: Array
+    kinds: NDArray[np.str_]
+    eigenvalues: Array
+    distances: Array
+    periods: NDArray[np.int64]
+
+
+def judge(ending: Ending) -> Judgement:
+    """Give each descent one outcome of OUTCOMES."""
+    n, dim = ending.ends.shape
+    judgement = Judgement(
+        ending, np.full(n, "", dtype="U12"), np.full((n, dim), np.nan), np.full(n, "", dtype="U12"),
+        np.full((n, dim), np.nan), np.full(n, np.inf), np.zeros(n, np.int64),
+    )
+    with np.errstate(all="ignore"):
+        for look in (_nonfinite, _left_box, _arrived, _kinks, _plateaus, _cycles, _diverged):
+            look(judgement, np.flatnonzero(judgement.outcomes == ""))
+        judgement.outcomes[judgement.outcomes == ""] = "out_of_steps"
+    return judgement
+
+
+def _nonfinite(j: Judgement, rows: NDArray[np.int64]) -> None:
+    """Where x, f or ∇f is not finite: why. A finite f with no gradient is left for the kinks."""
+    e = j.ending
+    x, value = e.ends[rows], e.values[rows, -1]
+    ok = np.isfinite(x).all(axis=1) & np.isfinite(value)
+    broken = rows[~ok]
+    x = e.ends[broken]
+    low, high = e.objective.domain.T
+    width = e.objective.widths
+    moved = e.taken[broken] > 0
+    far = ~((x > low - 100 * width) & (x < high + 100 * width)).all(axis=1)
+    outside = ~((x >= low) & (x <= high)).all(axis=1)
+    undefined = np.isnan(e.values[broken, -1]) & ~overflows(e.objective, x)
+    j.outcomes[broken] = np.select(
+        [moved & far, moved & undefined, moved & outside],
+        ["diverged", "left_domain", "diverged"], "nonfinite",
+    )
+
+
+def overflows(objective: Objective, x: Array) -> Flags:
+    """Tell where f is not finite at x (n, dim) because a number grew too large or hit a pole.
+
+    The first operation that turns finite numbers into something else decides: NaN means an
+    argument outside the operation's domain (log of a negative), inf an overflow or a pole. For
+    a Python function only its value can be looked at.
+    """
+    if not isinstance(objective, FormulaObjective):
+        return ~np.isnan(objective.value(x))
+    culprit = first_failure(objective, x)[1]
+    return np.isinf(culprit)
+
+
+def first_failure(objective: FormulaObjective, x: Array) -> tuple[NDArray[np.int64], Array]:
+    """Return, for points x (n, dim), the first operation of f whose result is not finite though
+    its arguments are (−1 if none), and that result."""
+    program = objective.value_program
+    with np.errstate(all="ignore"):
+        results = run_each(program, list(x.T), NUMPY)
+    which = np.full(len(x), -1)
+    result = np.zeros(len(x))
+    for i, value in enumerate(results):
+        here = np.broadcast_to(np.asarray(value, float), (len(x),))
+        new = (which < 0) & ~np.isfinite(here)
+        which[new], result[new] = i, here[new]
+    return which, result
+
+
+def _left_box(j: Judgement, rows: NDArray[np.int64]) -> None:
+    e = j.ending
+    if e.bounds == "stop":
+        low, high = e.objective.domain.T
+        x = e.ends[rows]
+        j.outcomes[rows[((x < low) | (x > high)).any(axis=1)]] = "left_domain"
+
+
+def _arrived(j: Judgement, rows: NDArray[np.int64]) -> None:
+    """Where the end is at, or was heading into, a stationary point: what kind it is."""
+    e = j.ending
+    rows = rows[np.isfinite(e.gradients[rows, -1]).all(axis=1)]
+    if not rows.size:
+        return
+    x, free = e.ends[rows], ~e.held[rows]
+    place, found = polish(e.objective, x, free)
+    rows, x, free, place = rows[found], x[found], free[found], place[found]
+    if not rows.size:
+        return
+    kinds, eigenvalues = _kinds_of(e, place, free)
+    distance = np.abs((place - x) / e.objective.widths).max(axis=1)
+    j.places[rows], j.kinds[rows], j.eigenvalues[rows] = place, kinds, eigenvalues
+    j.distances[rows] = distance
+    value = e.objective.value(place)
+    left = np.abs(e.values[rows, -1] - value)
+    crept = (distance <= DEGENERATE_NEAR) & (left <= DEGENERATE_HEIGHT * np.abs(e.start_values[rows] - value))
+    # A tolerance may stop descent short of a minimum, but not below it.
+    lower = e.downhill * (value - e.values[rows, -1]) <= 0
+    stopped = e.stopped[rows] & (distance <= STOPPED_NEAR) & (lower | (kinds != "minimum"))
+    near = (distance <= ARRIVED) | stopped | (np.isin(kinds, ("degenerate", "plateau")) & crept)
+    wanted = np.where(free.all(axis=1), kinds, "at_bound")
+    j.outcomes[rows[near]] = wanted[near]
+
+
+def _kinds_of(e: Ending, place: Array, free: Flags) -> tuple[NDArray[np.str_], Array]:
+    """Classify each distinct place once. A kink is recognized before the Hessian is believed."""
+    widths = np.concatenate([e.objective.widths, np.ones(place.shape[1])])
+    labels = merge(np.concatenate([place, free], axis=1), widths)
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    some: Stationary = classify(e.objective, place[first], free[first])
+    kinds = some.kinds.astype("U12")
+    if can_kink(e.objective):
+        slopes = one_sided_slopes(e.objective, place[first], e.downhill)
+        kinks = slopes.is_kink & free[first].all(axis=1)
+        kinds[kinks] = np.where(slopes.is_minimum[kinks], "kink", "degenerate")
+    return kinds[inverse], some.eigenvalues[inverse]
+
+
+def _kinks(j: Judgement, rows: NDArray[np.int64]) -> None:
+    """Where descent bounces about, or sits on, a point with f rising on every side but no gradient."""
+    e = j.ending
+    if not can_kink(e.objective):
+        return
+    hovering = (e.extent[rows] <= 0.2) & ~e.held[rows].any(axis=1)
+    rows = rows[hovering & np.isfinite(e.values[rows, -1])]
+    if not rows.size:
+        return
+    extent = e.extent[rows]
+    cells = np.round(e.ends[rows] / (e.objective.widths * np.maximum(extent, 1e-6)[:, None]))
+    _, first, inverse = np.unique(
+        np.column_stack([cells, np.round(np.log2(np.maximum(extent, 1e-12)))]), axis=0,
+        return_index=True, return_inverse=True,
+    )
+    inverse = inverse.reshape(-1)
+    reach = np.maximum(extent[first], 1e-9)
+    tip = search_kink(e.objective, e.ends[rows[first]], reach, e.downhill)
+    slopes = one_sided_slopes(e.objective, tip, e.downhill)
+    place, good = tip[inverse], slopes.is_minimum[inverse]
+    distance = np.abs((place - e.ends[rows]) / e.objective.widths).max(axis=1)
+    good &= distance <= np.maximum(2 * extent, ARRIVED)
+    rows, place, distance = rows[good], place[good], distance[good]
+    j.outcomes[rows] = j.kinds[rows] = "kink"
+    j.places[rows], j.distances[rows] = place, distance
+    j.eigenvalues[rows] = np.nan
+
+
+def _plateaus(j: Judgement, rows: NDArray[np.int64]) -> None:
+    """Where f is constant to rounding, or its slope too small to move a double."""
+    e = j.ending
+    x = e.ends[rows]
+    flat = (e.slope[rows] == 0) & is_constant_around(e.objective, x)
+    last = e.rates[rows, -1] if e.rates.shape[1] else np.full(len(rows), np.nan)
+    still = (e.extent[rows] == 0) & (e.taken[rows] == e.steps[rows]) & (e.rates.shape[1] > 1)
+    stuck = still & ~e.held[rows].any(axis=1) & (last >= 1e-3 * np.nanmax(e.rates[rows], axis=1, initial=0.0))
+    j.outcomes[rows[flat | (stuck & (last > 0))]] = "plateau"
+
+
+def _cycles(j: Judgement, rows: NDArray[np.int64]) -> None:
+    """Where the last points repeat with a short period."""
+    e = j.ending
+    width = e.objective.widths
+    length = e.points.shape[1]
+    for period in range(2, LONGEST_PERIOD + 1):
+        if length <= 2 * period:
+            break
+        rows = rows[j.outcomes[rows] == ""]
+        tail = e.points[rows]
+        drift = np.abs((tail[:, period:] - tail[:, :-period]) / width).max(axis=(1, 2))
+        size = e.extent[rows]
+        cycling = (drift <= 1e-6 * size) & (size > ARRIVED) & ~e.stopped[rows] & np.isfinite(size)
+        j.outcomes[rows[cycling]] = "cycle"
+        j.periods[rows[cycling]] = period
+
+
+def growth(e: Ending, rows: NDArray[np.int64]) -> Array:
+    """Return the factor by which each step was longer than the last one, over the tail, (n,)."""
+    lengths = e.lengths[rows]
+    if lengths.shape[1] < 2:
+        return np.full(len(rows), np.nan)
+    return np.asarray((lengths[:, -1] / lengths[:, 0]) ** (1 / (lengths.shape[1] - 1)))
+
+
+def turns_back(e: Ending, rows: NDArray[np.int64]) -> Flags:
+    """Tell where every one of the last steps reversed the one before it: overshooting."""
+    steps = np.diff(e.points[rows], axis=1) / e.objective.widths
+    if steps.shape[1] < 3:
+        return np.zeros(len(rows), bool)
+    return np.asarray(((steps[:, 1:] * steps[:, :-1]).sum(axis=2) < 0).all(axis=1))
+
+
+def _diverged(j: Judgement, rows: NDArray[np.int64]) -> None:
+    """Where steps grow in an overshoot, or x is far outside the box and does not slow down."""
+    e = j.ending
+    if e.lengths.shape[1] < 3:
+        return
+    lengths = e.lengths[rows]
+    factor = growth(e, rows)
+    growing = (np.diff(lengths, axis=1) > 0).all(axis=1) & (factor > 1)
+    low, high = e.objective.domain.T
+    x = e.ends[rows]
+    beyond = np.maximum((low - x) / e.objective.widths, (x - high) / e.objective.widths).max(axis=1)
+    away = (beyond > 1) & (lengths[:, -1] >= 0.5 * lengths[:, 0])
+    j.outcomes[rows[(growing & turns_back(e, rows)) | away]] = "diverged"
