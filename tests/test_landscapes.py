@@ -248,7 +248,7 @@ def test_stationary_points_in_more_variables(name: str, dim: int | None, cells: 
 
 def test_shekel_has_at_least_the_five_minima_stated() -> None:
     f = landscape("shekel-5")
-    starts = 10 * np.random.default_rng(2).random((300, 4))
+    starts = 10 * np.random.default_rng(2).random((200, 4))
     ends = [minimize(lambda x: float(f.value(x)), s, jac=f.gradient, bounds=f.domain, method="L-BFGS-B").x
             for s in starts]
     minima = distinct(np.array([e for e in ends if np.abs(f.gradient(e)).max() < 1e-4]), 1e-3)

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from descentlab.objective import FormulaObjective, Objective
+from descentlab.escape import MOST_ESCAPE_STEPS, find_escape
+from descentlab.evidence import Case
+from descentlab.objective import FormulaObjective
 from descentlab.stationary import newton_step, one_sided_slopes, polish
 from descentlab.verdict import ARRIVED, Judgement, first_failure, growth, turns_back
+from descentlab.wording import plain, short
 
 Array = NDArray[np.float64]
-
-MOST_ESCAPE_STEPS = 100_000
 
 
 @dataclass(frozen=True)
@@ -51,90 +52,12 @@ class Verdict:
 def write_verdict(j: Judgement, i: int) -> Verdict:
     """Put the outcome of descent i into words, with its evidence."""
     with np.errstate(all="ignore"):
-        case = _Case(j, i)
+        case = Case(j, i)
         sentence, advice = _WRITERS[str(j.outcomes[i])](case)
     return Verdict(str(j.outcomes[i]), case.evidence, sentence, advice)
 
 
-class _Case:
-    """One descent's numbers, and the evidence collected while its sentence is written."""
-
-    def __init__(self, j: Judgement, i: int) -> None:
-        e = j.ending
-        self.j, self.i, self.e = j, i, e
-        self.objective: Objective = e.objective
-        self.end, self.start = e.ends[i], e.starts[i]
-        self.taken = int(e.taken[i])
-        used = e.rates[i][np.isfinite(e.rates[i])]
-        self.rate = float(used[-1]) if used.size else float(e.base_rates[i])
-        self.word = "ascent" if e.ascent else "descent"
-        self.moved = bool((self.end != self.start).any())
-        self.evidence: dict[str, Any] = {
-            "point": plain(self.end),
-            "value": float(e.values[i, -1]),
-            "gradient_norm": float(np.linalg.norm(e.gradients[i, -1])),
-            "steps_taken": self.taken,
-            "stopped_by": self._stopped_by(),
-            "rate": self.rate,
-        }
-        if np.isfinite(j.places[i]).all():
-            self._note_place()
-
-    def _stopped_by(self) -> str:
-        e, i = self.e, self.i
-        if self.taken >= e.steps[i] and not (e.tolerance is not None and e.stopped[i]):
-            return "steps"
-        if e.stopped[i]:
-            return "tolerance"
-        return "left the box" if np.isfinite(e.gradients[i, -1]).all() else "not finite"
-
-    def _note_place(self) -> None:
-        j, i = self.j, self.i
-        self.evidence["nearest"] = plain(j.places[i])
-        self.evidence["nearest_kind"] = str(j.kinds[i])
-        self.evidence["distance"] = float(np.linalg.norm(j.places[i] - self.end))
-        if np.isfinite(j.eigenvalues[i]).all():
-            self.evidence["eigenvalues"] = plain(j.eigenvalues[i])
-            if j.kinds[i] in ("minimum", "maximum", "saddle"):
-                self.note_stable_rate(self.e.downhill * j.eigenvalues[i])
-
-    def note_stable_rate(self, eigenvalues: Array) -> float | None:
-        """Note and return the largest stable learning rate at curvatures λ of the function descended.
-
-        gd: 2/λmax; momentum: 2(1+μ)/λmax (Polyak 1964); nesterov: 2(1+μ)/((1+2μ)λmax).
-        """
-        largest = float(eigenvalues.max(initial=0.0))
-        row = self.e.optimizer.row
-        if row is None or row.name not in ("gd", "momentum", "nesterov") or not largest > 0:
-            return None
-        mu = self.e.optimizer.parameter("decay")
-        limit = 2 * (1 + mu) / largest / ((1 + 2 * mu) if row.name == "nesterov" else 1)
-        self.evidence["largest_stable_rate"] = limit
-        return limit
-
-    @property
-    def limit(self) -> float | None:
-        return self.evidence.get("largest_stable_rate")
-
-    @property
-    def curvature(self) -> str:
-        """The eigenvalues in words."""
-        values = self.evidence["eigenvalues"]
-        if len(values) == 1:
-            return f"second derivative {short(values[0])}"
-        shown = ", ".join(short(v) for v in values[:6]) + (", …" if len(values) > 6 else "")
-        return f"Hessian eigenvalues {shown}"
-
-    def at(self, point: Any = None) -> str:
-        return where(self.objective, self.end if point is None else point)
-
-    def gradient(self) -> str:
-        what = "derivative" if self.objective.dim == 1 else "gradient"
-        size = self.evidence["gradient_norm"]
-        return f"the {what} is exactly 0" if size == 0 else f"the {what} is {short(size)} in size"
-
-
-def _minimum(case: _Case) -> tuple[str, str]:
+def _minimum(case: Case) -> tuple[str, str]:
     kind = case.j.outcomes[case.i]
     sign = "positive" if kind == "minimum" else "negative"
     many = "every Hessian eigenvalue is" if case.objective.dim > 1 else "the second derivative is"
@@ -152,7 +75,7 @@ def _minimum(case: _Case) -> tuple[str, str]:
     return _stationary(case)
 
 
-def _stationary(case: _Case) -> tuple[str, str]:
+def _stationary(case: Case) -> tuple[str, str]:
     """A stationary point that is not what was sought: a saddle, or the wrong extremum."""
     kind = str(case.j.outcomes[case.i])
     if kind == "saddle":
@@ -180,50 +103,7 @@ def _stationary(case: _Case) -> tuple[str, str]:
     return sentence, advice
 
 
-def find_escape(objective: Objective, place: Array, rate: float, downhill: float) -> dict[str, Any] | None:
-    """Predict, and then observe, how many steps plain descent needs to leave a stationary point.
-
-    Near it, the distance ε along the most negative curvature −γ grows by 1 + ηγ a step, so
-    ln(R/ε)/ln(1 + ηγ) steps lead to distance R (a saddle's escape time). R is the distance out
-    to which the curvature stays within a tenth; the nudge ε is the power of ten below 1/10,000
-    of the box's shortest side. None if there is no negative curvature.
-    """
-    values, vectors = np.linalg.eigh(downhill * objective.hessian(place))
-    gamma, direction = -float(values[0]), vectors[:, 0]
-    if not (gamma > 0 and rate > 0):
-        return None
-    direction = direction * (1.0 if direction[np.abs(direction).argmax()] > 0 else -1.0)
-    side = float(objective.widths.min())
-    nudge = 10.0 ** math.floor(math.log10(side * 1e-4))
-    radius = 4 * nudge
-
-    def bend(distance: float) -> float:
-        return float(downhill * direction @ objective.hessian(place + distance * direction) @ direction)
-
-    while radius < side / 4 and abs(bend(2 * radius) + gamma) <= 0.1 * gamma:
-        radius *= 2
-    predicted = math.log(radius / nudge) / math.log1p(rate * gamma)
-    return {
-        "nudge": nudge, "radius": radius, "curvature": -gamma, "rate": rate,
-        "steps_predicted": predicted,
-        "steps_observed": _observe_escape(objective, place, nudge * direction, radius, rate * downhill, predicted),
-    }
-
-
-def _observe_escape(
-    objective: Objective, place: Array, nudge: Array, radius: float, rate: float, predicted: float
-) -> int | None:
-    if predicted > MOST_ESCAPE_STEPS:
-        return None
-    x = place + nudge
-    for step in range(2 * MOST_ESCAPE_STEPS):
-        if not np.linalg.norm(x - place) < radius:
-            return step
-        x = x - rate * objective.gradient(x)
-    return None
-
-
-def _degenerate(case: _Case) -> tuple[str, str]:
+def _degenerate(case: Case) -> tuple[str, str]:
     if "eigenvalues" not in case.evidence or case.j.kinds[case.i] == "kink":
         return _turned_kink(case)
     slopes = one_sided_slopes(case.objective, case.j.places[case.i][None], case.e.downhill)
@@ -241,7 +121,7 @@ def _degenerate(case: _Case) -> tuple[str, str]:
     )
 
 
-def _turned_kink(case: _Case) -> tuple[str, str]:
+def _turned_kink(case: Case) -> tuple[str, str]:
     slopes = _note_slopes(case)
     way = "higher" if case.e.ascent else "lower"
     return (
@@ -251,7 +131,7 @@ def _turned_kink(case: _Case) -> tuple[str, str]:
     )
 
 
-def _note_slopes(case: _Case) -> str:
+def _note_slopes(case: Case) -> str:
     """Note the one-sided slopes of f on either side of the kink, and return them in words."""
     place = np.asarray(case.evidence.get("nearest", plain(case.end)))
     outward = one_sided_slopes(case.objective, place[None]).outward[0]
@@ -264,7 +144,7 @@ def _note_slopes(case: _Case) -> str:
     return f"between {short(outward.min())} and {short(outward.max())} outward"
 
 
-def _kink(case: _Case) -> tuple[str, str]:
+def _kink(case: Case) -> tuple[str, str]:
     slopes = _note_slopes(case)
     settled = case.e.extent[case.i] <= ARRIVED
     extent = 0.0 if settled else float(np.ptp(case.e.points[case.i], axis=0).max())
@@ -273,17 +153,20 @@ def _kink(case: _Case) -> tuple[str, str]:
     sought = "maximum" if case.e.ascent else "minimum"
     bounce = (
         f" {case.word.capitalize()} bounces about it, {short(extent)} wide, since the gradient does not shrink."
-        if extent > 0 else ""
+        if extent > 0
+        else ""
     )
     return (
         f"{case.word.capitalize()} found a kink, {place}: a {sought} where the gradient jumps "
         f"(slopes {slopes}).{bounce}",
         f"A fixed rate settles no closer than about rate times slope: use a falling rate, such as "
-        f"time:{short(case.rate)}, or 'auto'." if extent > 0 else "Nothing need be changed; try other starts too.",
+        f"time:{short(case.rate)}, or 'auto'."
+        if extent > 0
+        else "Nothing need be changed; try other starts too.",
     )
 
 
-def _plateau(case: _Case) -> tuple[str, str]:
+def _plateau(case: Case) -> tuple[str, str]:
     step = case.rate * case.evidence["gradient_norm"]
     spacing = float(np.spacing(np.abs(case.end)).max())
     case.evidence["step_length"], case.evidence["spacing_of_doubles"] = step, spacing
@@ -298,7 +181,7 @@ def _plateau(case: _Case) -> tuple[str, str]:
     )
 
 
-def _cycle(case: _Case) -> tuple[str, str]:
+def _cycle(case: Case) -> tuple[str, str]:
     period = int(case.j.periods[case.i])
     orbit = case.e.points[case.i, -period:]
     case.evidence["period"] = period
@@ -317,7 +200,7 @@ def _cycle(case: _Case) -> tuple[str, str]:
     )
 
 
-def _limit_inside(case: _Case, centre: Array) -> float | None:
+def _limit_inside(case: Case, centre: Array) -> float | None:
     """Find the stationary point inside an orbit and note its largest stable rate."""
     place, found = polish(case.objective, centre[None])
     if not found[0]:
@@ -326,7 +209,7 @@ def _limit_inside(case: _Case, centre: Array) -> float | None:
     return case.note_stable_rate(case.e.downhill * np.linalg.eigvalsh(case.objective.hessian(place[0])))
 
 
-def _diverged(case: _Case) -> tuple[str, str]:
+def _diverged(case: Case) -> tuple[str, str]:
     factor = float(growth(case.e, np.array([case.i]))[0])
     if math.isfinite(factor) and factor > 0:
         case.evidence["growth_per_step"] = factor
@@ -343,7 +226,9 @@ def _diverged(case: _Case) -> tuple[str, str]:
     if back or overshoots or not finite or abs(case.evidence["value"]) == math.inf:
         advice = "The learning rate is too large here: every step overshoots further."
         if overshoots and limit is not None:
-            advice += f" At the start only rates below {short(limit)} are stable, and {short(case.rate)} was used."
+            advice += (
+                f" At the start only rates below {short(limit)} are stable, and {short(case.rate)} was used."
+            )
         try_rate = min(case.rate / 10, limit / 2) if limit is not None else case.rate / 10
         return sentence, advice + f" Try {short(try_rate)}."
     bottom = "above" if case.e.ascent else "below"
@@ -353,17 +238,18 @@ def _diverged(case: _Case) -> tuple[str, str]:
     )
 
 
-def _nonfinite(case: _Case) -> tuple[str, str]:
+def _nonfinite(case: Case) -> tuple[str, str]:
     what = _what_failed(case)
     when = "at the start" if case.taken == 0 else f"after {_steps(case.taken)}"
     return (
         f"At {case.at()}, {when}, {what}, so {case.word} cannot go on.",
-        "Start elsewhere." if case.taken == 0 else
-        "Take smaller steps, keep the box away from this point, or start elsewhere.",
+        "Start elsewhere."
+        if case.taken == 0
+        else "Take smaller steps, keep the box away from this point, or start elsewhere.",
     )
 
 
-def _what_failed(case: _Case) -> str:
+def _what_failed(case: Case) -> str:
     """Say which operation of f gave no finite number, and note it."""
     value = case.evidence["value"]
     if math.isfinite(value):
@@ -379,7 +265,7 @@ def _what_failed(case: _Case) -> str:
     return "f is not a number" if math.isnan(value) else "f is infinite"
 
 
-def _left_domain(case: _Case) -> tuple[str, str]:
+def _left_domain(case: Case) -> tuple[str, str]:
     if np.isfinite(case.evidence["value"]):
         outside = (case.end < case.objective.domain[:, 0]) | (case.end > case.objective.domain[:, 1])
         name = case.objective.names[int(outside.argmax())]
@@ -394,7 +280,7 @@ def _left_domain(case: _Case) -> tuple[str, str]:
     )
 
 
-def _at_bound(case: _Case) -> tuple[str, str]:
+def _at_bound(case: Case) -> tuple[str, str]:
     held = case.e.held[case.i]
     names = [name for name, is_held in zip(case.objective.names, held, strict=True) if is_held]
     case.evidence["at_bound"] = names
@@ -407,7 +293,7 @@ def _at_bound(case: _Case) -> tuple[str, str]:
     )
 
 
-def _out_of_steps(case: _Case) -> tuple[str, str]:
+def _out_of_steps(case: Case) -> tuple[str, str]:
     e, i = case.e, case.i
     if case.evidence["stopped_by"] == "tolerance":
         return (
@@ -432,12 +318,16 @@ def _out_of_steps(case: _Case) -> tuple[str, str]:
     return _still_moving(case, factor, limit)
 
 
-def _still_moving(case: _Case, factor: float, limit: float | None) -> tuple[str, str]:
+def _still_moving(case: Case, factor: float, limit: float | None) -> tuple[str, str]:
     needed = _steps_needed(case, factor)
-    sentence = f"The steps ran out: after {_steps(case.taken)}, {case.word} is at {case.at()} and {case.gradient()}"
+    sentence = (
+        f"The steps ran out: after {_steps(case.taken)}, {case.word} is at {case.at()} and {case.gradient()}"
+    )
     sought = "maximum" if case.e.ascent else "minimum"
     if case.evidence.get("nearest_kind") == sought:
-        sentence += f", {short(case.evidence['distance'])} from a {sought} at {case.at(case.evidence['nearest'])}"
+        sentence += (
+            f", {short(case.evidence['distance'])} from a {sought} at {case.at(case.evidence['nearest'])}"
+        )
     low, high = case.objective.domain.T
     if ((case.end < low) | (case.end > high)).any():
         sentence += ", outside the box"
@@ -447,11 +337,13 @@ def _still_moving(case: _Case, factor: float, limit: float | None) -> tuple[str,
         case.evidence["steps_needed"] = needed
         advice = f"About {needed:,} more steps would do at this pace."
     if limit is not None and case.evidence.get("nearest_kind") == sought and case.rate < limit / 4:
-        advice += f" A larger rate is faster: near here up to {short(limit)} is stable; try {short(limit / 2)}."
+        advice += (
+            f" A larger rate is faster: near here up to {short(limit)} is stable; try {short(limit / 2)}."
+        )
     return sentence + ".", advice
 
 
-def _steps_needed(case: _Case, factor: float) -> int | None:
+def _steps_needed(case: Case, factor: float) -> int | None:
     """Estimate the steps still needed to arrive, from how the last steps shrank.
 
     If each step is r times the last, r < 1, the way left is s·r/(1 − r), and it shrinks by r a
@@ -472,33 +364,20 @@ def _steps_needed(case: _Case, factor: float) -> int | None:
     return math.ceil(math.log(ARRIVED / distance) / math.log(factor))
 
 
-_WRITERS: dict[str, Callable[[_Case], tuple[str, str]]] = {
-    "minimum": _minimum, "maximum": _minimum, "saddle": _stationary, "degenerate": _degenerate,
-    "kink": _kink, "plateau": _plateau, "cycle": _cycle, "diverged": _diverged,
-    "nonfinite": _nonfinite, "left_domain": _left_domain, "at_bound": _at_bound,
+_WRITERS: dict[str, Callable[[Case], tuple[str, str]]] = {
+    "minimum": _minimum,
+    "maximum": _minimum,
+    "saddle": _stationary,
+    "degenerate": _degenerate,
+    "kink": _kink,
+    "plateau": _plateau,
+    "cycle": _cycle,
+    "diverged": _diverged,
+    "nonfinite": _nonfinite,
+    "left_domain": _left_domain,
+    "at_bound": _at_bound,
     "out_of_steps": _out_of_steps,
 }
-
-
-def plain(numbers: Any) -> list[float]:
-    """Return an array's numbers as Python floats, for evidence and JSON."""
-    return [float(v) for v in np.asarray(numbers).reshape(-1)]
-
-
-def short(number: float) -> str:
-    """Write a number with five significant digits: enough to read, not to compute with."""
-    return f"{float(number):.5g}"
-
-
-def where(objective: Objective, point: Any) -> str:
-    """Write a point: "x = 0.5" or "(x, y) = (0.5, −1)", with 0 for less than a billionth of a side."""
-    names, exact = objective.names, np.asarray(point, float).reshape(-1)
-    values = [short(v) for v in np.where(np.abs(exact) < 1e-9 * objective.widths, 0.0, exact)]
-    if len(values) == 1:
-        return f"{names[0]} = {values[0]}"
-    if len(values) > 6:
-        return f"({', '.join(names[:5])}, …) = ({', '.join(values[:5])}, …)"
-    return f"({', '.join(names)}) = ({', '.join(values)})"
 
 
 def _steps(count: int) -> str:

@@ -8,6 +8,7 @@ differentiation (dual numbers carried through the program) and with finite diffe
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from sympy import Expr, Symbol
 from descentlab.formula.explain import Derivation, derive
 from descentlab.formula.layout import function_of
 from descentlab.formula.mathml import equation, text
-from descentlab.program import NUMPY, Program, compile_program, run
+from descentlab.program import NUMPY, compile_program, run, run_each
 from descentlab.slopes import columns, dual, finite_differences, rounding
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ DIGITS, AGREED_DIGITS, EXACT_POINTS = 40, 20, 5
 EXPAND_LIMIT = 300
 # … and up to this many they are first put over one denominator.
 TOGETHER_LIMIT = 60
+# … if no more terms than this can come of it.
+MOST_TERMS = 2_000
 
 
 @dataclass(frozen=True)
@@ -248,9 +251,9 @@ def _compare_with_sympy(
         return "exactly"
     rest = derivative - known
     size = rest.count_ops()
-    if size <= EXPAND_LIMIT and sympy.expand(rest) == 0:
+    if size <= EXPAND_LIMIT and _vanishes(rest):
         return "exactly"
-    if size <= TOGETHER_LIMIT and sympy.expand(sympy.fraction(sympy.together(rest))[0]) == 0:
+    if size <= TOGETHER_LIMIT and _vanishes(sympy.fraction(sympy.together(rest))[0]):
         return "exactly"
     tested = 0
     for i in _tame_points([derivative, known], names, x)[:EXACT_POINTS]:
@@ -265,13 +268,34 @@ def _compare_with_sympy(
     return "numerically" if tested else "untested"
 
 
+def _vanishes(expression: Expr) -> bool:
+    """Whether `expression` is 0 when multiplied out; False if that would take too many terms."""
+    if _most_terms(expression) > MOST_TERMS:
+        return False
+    return bool(sympy.expand(expression, log=False, power_base=False, power_exp=False) == 0)
+
+
+def _most_terms(u: Expr) -> float:
+    """Return an upper bound of the terms anywhere in `u` when it is multiplied out.
+
+    (a + b)^n has C(n + 1, n) terms: without this bound (x + y + 1)^500 would never end.
+    """
+    inside = [_most_terms(a) for a in u.args]
+    if u.is_Add:
+        return sum(inside)
+    if u.is_Mul:
+        return math.prod(inside)
+    if u.is_Pow and u.exp.is_Rational and inside[0] > 1:
+        power = abs(int(u.exp)) + 1
+        return math.inf if power > MOST_TERMS else float(math.comb(int(inside[0]) - 1 + power, power))
+    return max(inside, default=1)
+
+
 def _tame_points(expressions: Sequence[Expr], names: Sequence[str], x: Array) -> list[int]:
     """Return the points at which no operation overflows, so that exact arithmetic stays small."""
     import numpy as np
 
-    program = compile_program(expressions, names)
-    everything = Program(program.names, program.operations, tuple(range(len(program.operations))))
     with np.errstate(all="ignore"):
-        results = columns(run(everything, list(x), NUMPY), x.shape[1])
+        results = columns(run_each(compile_program(expressions, names), list(x), NUMPY), x.shape[1])
     finite = np.all([np.isfinite(r) for r in results], axis=0)
     return [int(i) for i in np.flatnonzero(finite)]

@@ -1,6 +1,6 @@
 """Descent and ascent: the loop of the course, for one start or many, with everything recorded.
 
-    x ← x − (learning rate) · ∇f(x), or what the optimizer makes of it
+x ← x − (learning rate) · ∇f(x), or what the optimizer makes of it
 """
 
 from __future__ import annotations
@@ -139,8 +139,20 @@ def descend(
     >>> run.verdicts[0].outcome, float(run.ends[0, 0].round(6))
     ('minimum', 0.5)
     """
-    return _go(f, start, optimizer, learning_rate, steps, tolerance, bounds, seed, record, precision,
-               parameters, ascent=False)
+    return _go(
+        f,
+        start,
+        optimizer,
+        learning_rate,
+        steps,
+        tolerance,
+        bounds,
+        seed,
+        record,
+        precision,
+        parameters,
+        ascent=False,
+    )
 
 
 def ascend(
@@ -161,15 +173,39 @@ def ascend(
     `ascend(f)` takes exactly the steps of `descend(-f)`, to the bit; values and gradients
     recorded are those of f.
     """
-    return _go(f, start, optimizer, learning_rate, steps, tolerance, bounds, seed, record, precision,
-               parameters, ascent=True)
+    return _go(
+        f,
+        start,
+        optimizer,
+        learning_rate,
+        steps,
+        tolerance,
+        bounds,
+        seed,
+        record,
+        precision,
+        parameters,
+        ascent=True,
+    )
 
 
 def _go(
-    f: Objective, start: Any, optimizer: Any, learning_rate: Any, steps: int, tolerance: float | None,
-    bounds: str, seed: int, record: str, precision: str, parameters: dict[str, float], ascent: bool,
+    f: Objective,
+    start: Any,
+    optimizer: Any,
+    learning_rate: Any,
+    steps: int,
+    tolerance: float | None,
+    bounds: str,
+    seed: int,
+    record: str,
+    precision: str,
+    parameters: dict[str, float],
+    ascent: bool,
 ) -> Descent:
-    setup = prepare(f, optimizer, learning_rate, steps, tolerance, bounds, seed, precision, parameters, ascent)
+    setup = prepare(
+        f, optimizer, learning_rate, steps, tolerance, bounds, seed, precision, parameters, ascent
+    )
     starts = read_starts(start, f, setup.seed)
     if record not in ("all", "ends"):
         raise unknown("record", str(record), ("all", "ends"))
@@ -178,14 +214,33 @@ def _go(
     trace = (run_all if record == "all" else run_ends)(setup.method, rows, setup.tolerance)
     judgement = judge(ending_of(setup, rows, trace))
     given = {
-        "start": start, "optimizer": optimizer, "learning_rate": learning_rate, "steps": steps,
-        "tolerance": tolerance, "bounds": bounds, "seed": seed, "record": record, "precision": precision,
+        "start": start,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "steps": steps,
+        "tolerance": tolerance,
+        "bounds": bounds,
+        "seed": seed,
+        "record": record,
+        "precision": precision,
     }
     kept = _kept_steps(setup, starts, trace) if record == "ends" else trace
     return Descent(
-        f, ascent, setup.method.optimizer.label, setup.method.rate.label, setup.steps, setup.tolerance,
-        bounds, setup.seed, kept.points, kept.values, kept.gradients, kept.rates, trace.taken,
-        judgement, Call(given, dict(parameters)),
+        f,
+        ascent,
+        setup.method.optimizer.label,
+        setup.method.rate.label,
+        setup.steps,
+        setup.tolerance,
+        bounds,
+        setup.seed,
+        kept.points,
+        kept.values,
+        kept.gradients,
+        kept.rates,
+        trace.taken,
+        judgement,
+        Call(given, dict(parameters)),
     )
 
 
@@ -201,8 +256,16 @@ class Setup:
 
 
 def prepare(
-    f: Objective, optimizer: Any, learning_rate: Any, steps: Any, tolerance: Any, bounds: str, seed: Any,
-    precision: str, parameters: dict[str, float], ascent: bool,
+    f: Objective,
+    optimizer: Any,
+    learning_rate: Any,
+    steps: Any,
+    tolerance: Any,
+    bounds: str,
+    seed: Any,
+    precision: str,
+    parameters: dict[str, float],
+    ascent: bool,
 ) -> Setup:
     """Check the settings and settle the optimizer, the rate and the method."""
     if not isinstance(f, Objective):
@@ -237,9 +300,20 @@ def ending_of(setup: Setup, rows: Rows, trace: Trace) -> Ending:
         points, values, gradients = points[here, last], values[here, last], gradients[here, last]
         rates = rates[here, last[:, :-1]]
     return Ending(
-        method.objective, method.optimizer, method.ascent, method.bounds, setup.tolerance, rows.starts,
-        method.objective.value(rows.starts), rows.rates, rows.steps, trace.taken,
-        points, values, gradients, rates,
+        method.objective,
+        method.optimizer,
+        method.ascent,
+        method.bounds,
+        setup.tolerance,
+        rows.starts,
+        method.objective.value(rows.starts),
+        rows.rates,
+        rows.steps,
+        trace.taken,
+        points,
+        values,
+        gradients,
+        rates,
     )
 
 
@@ -250,7 +324,8 @@ def _kept_steps(setup: Setup, starts: Array, trace: Trace) -> Trace:
         np.stack([starts, trace.points[:, -1]], axis=1),
         np.stack([f.value(starts), trace.values[:, -1]], axis=1),
         np.stack([f.gradient(starts), trace.gradients[:, -1]], axis=1),
-        trace.rates[:, -1:], trace.taken,
+        trace.rates[:, -1:],
+        trace.taken,
     )
 
 

@@ -69,8 +69,14 @@ class Method:
     @functools.cached_property
     def _identity(self) -> tuple[Any, ...]:
         return (
-            self.objective.key, self.objective.dim, self.optimizer, self.rate.rule, self.bounds,
-            self.ascent, self.has_tolerance, self.precision,
+            self.objective.key,
+            self.objective.dim,
+            self.optimizer,
+            self.rate.rule,
+            self.bounds,
+            self.ascent,
+            self.has_tolerance,
+            self.precision,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -145,7 +151,7 @@ def _run(
         n = here.stop - here.start
 
         def pad(values: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
-            return np.concatenate([values[here], np.repeat(values[first:first + 1], size - n)]).astype(kind)
+            return np.concatenate([values[here], np.repeat(values[first : first + 1], size - n)]).astype(kind)
 
         with jax.enable_x64(True):
             starts = tuple(pad(rows.starts[:, i], dtype) for i in range(dim))
@@ -153,7 +159,8 @@ def _run(
             row = (pad(rows.rates, dtype), steps)
             limits = _Limits(
                 dtype.type(-1.0 if tolerance is None else tolerance),
-                tuple(low.astype(dtype)), tuple(high.astype(dtype)),
+                tuple(low.astype(dtype)),
+                tuple(high.astype(dtype)),
             )
             return [_as_numpy(result, n, keep) for result in batch_run(starts, *row, limits)]
 
@@ -165,7 +172,12 @@ def _run(
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             parts = list(pool.map(one, firsts))
     return [
-        Trace(*(np.concatenate(pieces) if len(pieces) > 1 else pieces[0] for pieces in zip(*traces, strict=True)))
+        Trace(
+            *(
+                np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+                for pieces in zip(*traces, strict=True)
+            )
+        )
         for traces in zip(*parts, strict=True)
     ]
 
@@ -214,7 +226,7 @@ def _unrecorded(methods: tuple[Method, ...], tail: int) -> Callable[..., Any]:
         def runs(state: _State) -> Any:
             return jax.numpy.any(~state.ended & (state.taken < before.pause))
 
-        def block(state: _State) -> _State:
+        def block(state: _State) -> Any:
             return jax.lax.fori_loop(0, BLOCK, lambda _, s: step(s, before, limits)[0], state)
 
         state = jax.lax.while_loop(runs, block, init(starts))
@@ -223,9 +235,7 @@ def _unrecorded(methods: tuple[Method, ...], tail: int) -> Callable[..., Any]:
     return jax.jit(lambda *batch: [run_one(loop, *batch) for loop in loops])
 
 
-def _record(
-    state: _State, row: _Row, limits: _Limits, length: int, step: Any, look: Any
-) -> tuple[Any, ...]:
+def _record(state: _State, row: _Row, limits: _Limits, length: int, step: Any, look: Any) -> tuple[Any, ...]:
     """Take `length` steps and return all points, values, gradients and rates, and steps taken."""
     import jax
     import jax.numpy as jnp
@@ -283,8 +293,9 @@ def _loop(method: Method) -> tuple[Callable[..., Any], Callable[..., Any], Calla
         numbers = (f, *g) if objective.may_be_undefined else g
         ended = state.ended | ~functools.reduce(jnp.logical_and, [jnp.isfinite(c) for c in numbers])
         if method.has_tolerance:
-            ended = ended | (_norm(_projected(state.x, d, box) if method.bounds == "clip" else d)
-                             <= limits.tolerance)
+            ended = ended | (
+                _norm(_projected(state.x, d, box) if method.bounds == "clip" else d) <= limits.tolerance
+            )
         go = ~ended & (state.taken < row.pause)
         new, rate, memory, rule_memory = move(state, f, d, row)
         if method.bounds == "clip":

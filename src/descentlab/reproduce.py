@@ -13,8 +13,15 @@ from descentlab.objective import Objective
 
 # Settings that are left out where they have their default value.
 _DEFAULTS = {
-    "start": None, "optimizer": "gd", "learning_rate": 0.01, "steps": 1000, "tolerance": None,
-    "bounds": "free", "seed": 0, "record": "all", "precision": "float64",
+    "start": None,
+    "optimizer": "gd",
+    "learning_rate": 0.01,
+    "steps": 1000,
+    "tolerance": None,
+    "bounds": "free",
+    "seed": 0,
+    "record": "all",
+    "precision": "float64",
 }
 
 
@@ -30,7 +37,8 @@ class Call:
         """Return the settings that differ from the defaults."""
         missing = object()
         return {
-            name: value for name, value in self.settings.items()
+            name: value
+            for name, value in self.settings.items()
             if not _same(value, self.defaults.get(name, missing))
         }
 
@@ -70,7 +78,8 @@ def objective_python(f: Objective) -> str:
     if f.text is None:
         return f"...  # the Python function {f.label}"
     sides = ", ".join(
-        f'"{name}": ({number(low)}, {number(high)})' for name, (low, high) in zip(f.names, f.domain, strict=True)
+        f'"{name}": ({number(low)}, {number(high)})'
+        for name, (low, high) in zip(f.names, f.domain, strict=True)
     )
     variables = f", variables={list(f.names)!r}" if f.declared else ""
     return f"dl.formula({f.text!r}, domain={{{sides}}}{variables})"
@@ -78,7 +87,8 @@ def objective_python(f: Objective) -> str:
 
 def _domain_options(f: Objective) -> list[str]:
     options = [
-        f"--domain {name}={number(low)}:{number(high)}" for name, (low, high) in zip(f.names, f.domain, strict=True)
+        f"--domain {name}={number(low)}:{number(high)}"
+        for name, (low, high) in zip(f.names, f.domain, strict=True)
     ]
     return options + ([f"--variables {','.join(f.names)}"] if f.declared else [])
 

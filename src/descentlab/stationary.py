@@ -65,9 +65,14 @@ def polish(objective: Objective, x: Array, free: Flags | None = None) -> tuple[A
         move = newton_step(objective, point, free[active])
         length = np.abs(move / widths).max(axis=1, initial=0.0)
         length = np.where(np.isfinite(length), length, np.inf)
-        move = np.where(np.isfinite(move), move, 0.0) * np.minimum(1.0, SEARCH_RADIUS / np.maximum(length, SEARCH_RADIUS))[:, None]
+        move = (
+            np.where(np.isfinite(move), move, 0.0)
+            * np.minimum(1.0, SEARCH_RADIUS / np.maximum(length, SEARCH_RADIUS))[:, None]
+        )
         point = point + move
-        inside = (np.abs((point - x[active]) / widths).max(axis=1, initial=0.0) <= SEARCH_RADIUS) & np.isfinite(length)
+        inside = (
+            np.abs((point - x[active]) / widths).max(axis=1, initial=0.0) <= SEARCH_RADIUS
+        ) & np.isfinite(length)
         settled = inside & (length <= 1e-13)
         close = inside & (length <= ROOT_STEP)
         best[active[inside]] = point[inside]
@@ -88,7 +93,7 @@ def _approached(objective: Objective, best: Array, x: Array, free: Flags) -> Fla
         first = np.abs(newton_step(objective, x, free) / objective.widths).max(axis=1, initial=0.0)
         last = np.abs(newton_step(objective, best, free) / objective.widths).max(axis=1, initial=0.0)
     near = np.abs((best - x) / objective.widths).max(axis=1, initial=0.0) < SEARCH_RADIUS
-    return near & (last <= 1e-5) & (last <= 1e-3 * first)
+    return np.asarray(near & (last <= 1e-5) & (last <= 1e-3 * first))
 
 
 def newton_step(objective: Objective, x: Array, free: Flags) -> Array:
@@ -169,7 +174,7 @@ def _curvature_near(objective: Objective, x: Array, free: Flags) -> Array:
 def is_constant_around(objective: Objective, x: Array) -> Flags:
     """Tell where f is constant to rounding out to 1/1000 of the box's sides."""
     centre = objective.value(x)
-    same = np.isfinite(centre)
+    same: Flags = np.isfinite(centre)
     for direction in directions(objective.dim):
         there = objective.value(x + 1e-3 * objective.widths * direction)
         same &= np.abs(there - centre) <= 8 * _EPS * np.abs(centre)
@@ -266,7 +271,9 @@ def merge(points: Array, widths: Array, tolerance: float = 1e-6) -> NDArray[np.i
     from scipy.spatial import cKDTree
 
     scaled = points / widths
-    _, first, inverse = np.unique(np.round(8 * scaled / tolerance), axis=0, return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(
+        np.round(8 * scaled / tolerance), axis=0, return_index=True, return_inverse=True
+    )
     pairs = cKDTree(scaled[first]).query_pairs(tolerance, p=np.inf, output_type="ndarray")
     links = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(first), len(first)))
     _, labels = connected_components(links, directed=False)

@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descentlab.descent import (
-    MOST_STEPS, Setup, check_memory, ending_of, prepare, read_starts, whole_number,
+    MOST_STEPS,
+    Setup,
+    check_memory,
+    ending_of,
+    prepare,
+    read_starts,
+    whole_number,
 )
 from descentlab.engine import TAIL, Rows, run_ends_of_many
 from descentlab.errors import InputError
@@ -103,14 +109,24 @@ def sweep(
     (('learning_rate', 'steps'), [['out_of_steps', 'out_of_steps'], ['out_of_steps', 'minimum']])
     """
     given = {
-        "start": start, "learning_rate": learning_rate, "steps": steps, "optimizer": optimizer,
-        "tolerance": tolerance, "bounds": bounds, "seed": seed, "precision": precision,
+        "start": start,
+        "learning_rate": learning_rate,
+        "steps": steps,
+        "optimizer": optimizer,
+        "tolerance": tolerance,
+        "bounds": bounds,
+        "seed": seed,
+        "precision": precision,
     }
     counts = [whole_number(n, "number of steps", 1, MOST_STEPS) for n in entries(steps, "steps")]
     rates, names = entries(learning_rate, "learning rates"), entries(optimizer, "optimizers")
     setups = [
-        [prepare(f, name, rate, max(counts), tolerance, bounds, seed, precision, _own(name, parameters), ascent)
-         for rate in rates]
+        [
+            prepare(
+                f, name, rate, max(counts), tolerance, bounds, seed, precision, _own(name, parameters), ascent
+            )
+            for rate in rates
+        ]
         for name in names
     ]
     starts = read_starts(_as_points(start, f), f, setups[0][0].seed)
@@ -125,11 +141,22 @@ def sweep(
     }
 
     def grid(which: int, *tail: int) -> Any:
-        return np.array([[np.reshape(rate[which], (*shape, *tail)) for rate in row] for row in results]).swapaxes(1, 2)
+        return np.array(
+            [[np.reshape(rate[which], (*shape, *tail)) for rate in row] for row in results]
+        ).swapaxes(1, 2)
 
     return Sweep(
-        f, ascent, axes, grid(0, f.dim), grid(1), grid(2), grid(3), setups[0][0].tolerance, bounds,
-        setups[0][0].seed, Call(given, dict(parameters)),
+        f,
+        ascent,
+        axes,
+        grid(0, f.dim),
+        grid(1),
+        grid(2),
+        grid(3),
+        setups[0][0].tolerance,
+        bounds,
+        setups[0][0].seed,
+        Call(given, dict(parameters)),
     )
 
 

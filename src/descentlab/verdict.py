@@ -17,15 +17,32 @@ from descentlab.objective import FormulaObjective, Objective
 from descentlab.optimizers import ChosenOptimizer
 from descentlab.program import NUMPY, run_each
 from descentlab.stationary import (
-    Stationary, can_kink, classify, is_constant_around, merge, one_sided_slopes, polish, search_kink,
+    Stationary,
+    can_kink,
+    classify,
+    is_constant_around,
+    merge,
+    one_sided_slopes,
+    polish,
+    search_kink,
 )
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 OUTCOMES = (
-    "minimum", "maximum", "saddle", "degenerate", "kink", "plateau", "cycle",
-    "diverged", "nonfinite", "left_domain", "at_bound", "out_of_steps",
+    "minimum",
+    "maximum",
+    "saddle",
+    "degenerate",
+    "kink",
+    "plateau",
+    "cycle",
+    "diverged",
+    "nonfinite",
+    "left_domain",
+    "at_bound",
+    "out_of_steps",
 )
 
 # Descent has arrived when Newton's root of ∇f is this close, in box sides: closer than any
@@ -78,22 +95,23 @@ class Ending:
         low, high = self.objective.domain.T
         if self.bounds != "clip":
             return np.zeros(x.shape, bool)
-        return ((x <= low) & (d > 0)) | ((x >= high) & (d < 0))
+        return np.asarray(((x <= low) & (d > 0)) | ((x >= high) & (d < 0)))
 
     @functools.cached_property
     def lengths(self) -> Array:
         """The last steps' lengths in box sides, (n, t)."""
-        return np.abs(np.diff(self.points, axis=1) / self.objective.widths).max(axis=2, initial=0.0)
+        steps = np.abs(np.diff(self.points, axis=1) / self.objective.widths)
+        return np.asarray(steps.max(axis=2, initial=0.0))
 
     @functools.cached_property
     def extent(self) -> Array:
         """How far the last points spread, in box sides, (n,)."""
-        return (np.ptp(self.points, axis=1) / self.objective.widths).max(axis=1)
+        return np.asarray((np.ptp(self.points, axis=1) / self.objective.widths).max(axis=1))
 
     @functools.cached_property
     def slope(self) -> Array:
         """|∇f| at the ends over the coordinates not held at a bound, (n,)."""
-        return np.linalg.norm(np.where(self.held, 0.0, self.gradients[:, -1]), axis=1)
+        return np.asarray(np.linalg.norm(np.where(self.held, 0.0, self.gradients[:, -1]), axis=1))
 
     @functools.cached_property
     def stopped(self) -> Flags:
@@ -123,8 +141,13 @@ def judge(ending: Ending) -> Judgement:
     """Give each descent one outcome of OUTCOMES."""
     n, dim = ending.ends.shape
     judgement = Judgement(
-        ending, np.full(n, "", dtype="U12"), np.full((n, dim), np.nan), np.full(n, "", dtype="U12"),
-        np.full((n, dim), np.nan), np.full(n, np.inf), np.zeros(n, np.int64),
+        ending,
+        np.full(n, "", dtype="U12"),
+        np.full((n, dim), np.nan),
+        np.full(n, "", dtype="U12"),
+        np.full((n, dim), np.nan),
+        np.full(n, np.inf),
+        np.zeros(n, np.int64),
     )
     with np.errstate(all="ignore"):
         for look in (_nonfinite, _left_box, _arrived, _kinks, _plateaus, _cycles, _diverged):
@@ -148,7 +171,8 @@ def _nonfinite(j: Judgement, rows: NDArray[np.int64]) -> None:
     undefined = np.isnan(e.values[broken, -1]) & ~overflows(e.objective, x)
     j.outcomes[broken] = np.select(
         [moved & far, moved & undefined, moved & outside],
-        ["diverged", "left_domain", "diverged"], "nonfinite",
+        ["diverged", "left_domain", "diverged"],
+        "nonfinite",
     )
 
 
@@ -160,7 +184,7 @@ def overflows(objective: Objective, x: Array) -> Flags:
     a Python function only its value can be looked at.
     """
     if not isinstance(objective, FormulaObjective):
-        return ~np.isnan(objective.value(x))
+        return np.asarray(~np.isnan(objective.value(x)))
     culprit = first_failure(objective, x)[1]
     return np.isinf(culprit)
 
@@ -240,8 +264,10 @@ def _kinks(j: Judgement, rows: NDArray[np.int64]) -> None:
     extent = e.extent[rows]
     cells = np.round(e.ends[rows] / (e.objective.widths * np.maximum(extent, 1e-6)[:, None]))
     _, first, inverse = np.unique(
-        np.column_stack([cells, np.round(np.log2(np.maximum(extent, 1e-12)))]), axis=0,
-        return_index=True, return_inverse=True,
+        np.column_stack([cells, np.round(np.log2(np.maximum(extent, 1e-12)))]),
+        axis=0,
+        return_index=True,
+        return_inverse=True,
     )
     inverse = inverse.reshape(-1)
     reach = np.maximum(extent[first], 1e-9)

@@ -140,8 +140,8 @@ CLASSICS: tuple[Landscape, ...] = (
         name="bohachevsky", title="Bohachevsky's first", aliases=("bohachevsky1",),
         formula="x^2 + 2*y^2 - 0.3*cos(3*pi*x) - 0.4*cos(4*pi*y) + 0.7", names=("x", "y"),
         domain=cube(-100, 100),
-        teaches="From far away a plain bowl; all of its 25 minima lie within one unit of the middle, and "
-                "a start far out gives no hint of them.",
+        teaches="From far away a plain bowl: all of its 25 minima lie within two units of the middle of a "
+                "box two hundred wide, and a start far out gives no hint of them.",
         origin="Bohachevsky, Johnson & Stein 1986",
         facts=facts(status="proved", source="each term is lowest at 0", lowest=0, at=[(0, 0)])
         + facts(status="measured", source="five minima and four maxima along each axis",
@@ -151,10 +151,11 @@ CLASSICS: tuple[Landscape, ...] = (
     Landscape(
         name="easom", title="Easom",
         formula="-cos(x)*cos(y)*exp(-(x - pi)^2 - (y - pi)^2)", names=("x", "y"), domain=cube(-100, 100),
-        teaches="A needle in a plain that is flat to the last bit: 98 % of random starts see a gradient "
-                "of zero or nearly so.",
+        teaches="A needle in a plain that is flat to the last bit: over 99 % of random starts see a "
+                "gradient below 1e-20.",
         origin="Easom 1990",
-        facts=facts(status="proved", source="each factor is largest at π", lowest=-1, at=[(PI, PI)]),
+        facts=facts(status="proved", source="no cosine and no exponential exceeds 1, and all reach it "
+                    "together at (π, π) alone", lowest=-1, at=[(PI, PI)]),
         view="rank", start=(2.5, 3.5), learning_rate=0.1,
     ),
     Landscape(

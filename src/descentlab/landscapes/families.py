@@ -148,8 +148,8 @@ def _deb(n: int) -> Landscape:
     return Landscape(
         name="deb", title="Deb's first", aliases=("deb01",),
         formula="-(" + " + ".join(f"sin(5*pi*{a})^6" for a in v) + f")/{n}", names=v, domain=cube(-1, 1, n),
-        teaches="10ⁿ minima, all of the same depth: descent cannot go wrong, and a survey of any number of "
-                "starts is far from having seen them all.",
+        teaches="10ⁿ minima, all of the same depth: whichever descent finds is a best one, but in many "
+                "variables no survey sees them all.",
         origin="Deb & Goldberg 1989; as SciPy's benchmark Deb01",
         facts=known, start=(0.25,) * n, learning_rate=0.001,
     )
@@ -166,8 +166,8 @@ def _michalewicz(n: int) -> Landscape:
     return Landscape(
         name="michalewicz", title="Michalewicz (m = 10)",
         formula="-" + " - ".join(terms), names=v, domain=cube(0, PI, n),
-        teaches="Narrow steep valleys between plains: most random starts feel no slope, so shares of starts "
-                "must count those that ended nowhere.",
+        teaches="Narrow steep valleys between plains: about three in ten random starts feel a slope below "
+                "0.001, so shares of starts must count those that ended nowhere.",
         origin="Michalewicz 1992",
         facts=known, start=(2,) * n, learning_rate=0.005,
     )
@@ -193,8 +193,8 @@ def _salomon(n: int) -> Landscape:
 def _schwefel(n: int) -> Landscape:
     v = variables(n)
     terms = " - ".join(f"{a}*sin(sqrt(abs({a})))" for a in v)
-    known = facts(status="proved", source="u² sin u along each axis, compared at its stationary points",
-                  lowest=0, at=[(420.968746359982,) * n])
+    known = facts(status="measured", source="to the 16 digits of the constant, by comparing all minima of "
+                  "an axis", lowest=0, at=[(420.968746359982,) * n])
     # Besides, ∇f = 0 wherever a coordinate is 0 and the others are stationary: degenerate, not counted.
     axis = "seven minima and seven maxima inside along each axis, and a minimum at −500"
     known += facts(status="measured", source=axis, boundary=8**n - 7**n)

@@ -67,7 +67,7 @@ def _octopus(n: int) -> Landscape:
         name="octopus", title="A chain of saddles", aliases=("saddle-chain",),
         formula=total(wells + walls), names=v, domain=cube(-2, 2, n),
         teaches="Descent is led from saddle to saddle, and while it leaves one it is pressed closer to the "
-                "next, so each takes some five times as long as the one before: strict saddles are "
+                "next, so each takes five to seven times as long as the one before: strict saddles are "
                 "escaped in the end, but the end can be exponentially far.",
         origin="own smooth formula in the spirit of Du et al. 2017, 'Gradient descent can take exponential "
                "time to escape saddle points'; not their construction",
@@ -132,8 +132,8 @@ SHAPES: tuple[Landscape, ...] = (
     Landscape(
         name="plateau", title="A hole in a plateau", aliases=("needle",),
         formula="1 - exp(-x^2 - y^2)", names=("x", "y"), domain=cube(-30, 30),
-        teaches="A few steps away from the hole the slope is too small to be seen in double precision: a "
-                "zero gradient there means 'no information', not 'minimum'.",
+        teaches="Away from the hole the slope fades and, 28 units out, is exactly zero in double precision: "
+                "a zero gradient there means 'no information', not 'minimum'.",
         facts=facts(status="proved", source="f grows with the distance from 0", lowest=0, at=[(0, 0)],
                     minima=1, maxima=0, saddles=0, boundary=0),
         start=(2, 1), learning_rate=0.2,

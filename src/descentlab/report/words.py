@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from descentlab.advice import short, where
+from descentlab.wording import short, where
 from descentlab.descent import Descent
 from descentlab.survey import Minimum, Survey
 

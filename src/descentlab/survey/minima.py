@@ -92,7 +92,9 @@ def _distinct(objective: Objective, places: Array, kind: str) -> NDArray[np.int6
         return merge(places, objective.widths)
     values = objective.value(places)
     spread = float(np.ptp(values)) or 1.0
-    heights = np.round((values - values.min()) / (1e-6 * max(spread, 1e-9 * float(np.abs(values).max(initial=0.0)))))
+    heights = np.round(
+        (values - values.min()) / (1e-6 * max(spread, 1e-9 * float(np.abs(values).max(initial=0.0))))
+    )
     scaled = np.column_stack([places / objective.widths, heights if np.ptp(values) > 1e-9 else 0 * heights])
     return merge(scaled, np.ones(scaled.shape[1]), FLAT_LINK)
 
@@ -102,6 +104,12 @@ def _describe(j: Judgement, kind: str, rows: NDArray[np.int64], count: int) -> M
     values = e.objective.value(j.places[rows])
     best = rows[int(values.argmin())]
     return Minimum(
-        j.places[best], float(values.min()), j.eigenvalues[best], kind, len(rows), len(rows) / count,
-        wilson(len(rows), count), float(np.median(e.taken[rows])),
+        j.places[best],
+        float(values.min()),
+        j.eigenvalues[best],
+        kind,
+        len(rows),
+        len(rows) / count,
+        wilson(len(rows), count),
+        float(np.median(e.taken[rows])),
     )

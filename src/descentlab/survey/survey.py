@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from descentlab.advice import short, where
 from descentlab.descent import check_memory, ending_of, prepare, read_starts
 from descentlab.engine import TAIL, Rows, run_ends
 from descentlab.errors import InputError
@@ -20,14 +19,20 @@ from descentlab.reproduce import Call, command_line, python_lines
 from descentlab.survey.minima import Minimum, collect_minima
 from descentlab.survey.statistics import restarts_needed, unseen_share
 from descentlab.verdict import judge
+from descentlab.wording import short, where
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from matplotlib.figure import Figure
 
 _DEFAULTS = {
-    "starts": 10_000, "optimizer": "gd", "learning_rate": "auto", "steps": 10_000, "tolerance": None,
-    "bounds": "clip", "seed": 0,
+    "starts": 10_000,
+    "optimizer": "gd",
+    "learning_rate": "auto",
+    "steps": 10_000,
+    "tolerance": None,
+    "bounds": "clip",
+    "seed": 0,
 }
 # A start is done once its gradient is this small against the box's curvature times its side:
 # four digits above the rounding of a gradient.
@@ -194,8 +199,18 @@ def survey(
     """
     if starts is None:
         raise InputError("A survey needs a number of starts, or an array of them.")
-    setup = prepare(f, optimizer, learning_rate, steps, _tolerance(f, tolerance), bounds, seed, "float64",
-                    parameters, ascent=False)
+    setup = prepare(
+        f,
+        optimizer,
+        learning_rate,
+        steps,
+        _tolerance(f, tolerance),
+        bounds,
+        seed,
+        "float64",
+        parameters,
+        ascent=False,
+    )
     points = read_starts(starts, f, setup.seed)
     check_memory(len(points), TAIL, f.dim)
     rows = Rows(points, np.full(len(points), setup.base_rate), np.full(len(points), setup.steps))
@@ -205,13 +220,30 @@ def survey(
     names, counts = np.unique(judgement.outcomes, return_counts=True)
     outcomes = {str(name): int(count) for count, name in sorted(zip(-counts, names, strict=True))}
     given = {
-        "starts": starts, "optimizer": optimizer, "learning_rate": learning_rate, "steps": steps,
-        "tolerance": tolerance, "bounds": bounds, "seed": seed,
+        "starts": starts,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "steps": steps,
+        "tolerance": tolerance,
+        "bounds": bounds,
+        "seed": seed,
     }
     return Survey(
-        f, minima, {name: -count for name, count in outcomes.items()}, points, trace.points[:, -1],
-        trace.values[:, -1], judgement.outcomes, assignment, trace.taken, setup.method.optimizer.label,
-        setup.method.rate.label, setup.steps, setup.tolerance or 0.0, bounds, setup.seed,
+        f,
+        minima,
+        {name: -count for name, count in outcomes.items()},
+        points,
+        trace.points[:, -1],
+        trace.values[:, -1],
+        judgement.outcomes,
+        assignment,
+        trace.taken,
+        setup.method.optimizer.label,
+        setup.method.rate.label,
+        setup.steps,
+        setup.tolerance or 0.0,
+        bounds,
+        setup.seed,
         Call(given, dict(parameters), _DEFAULTS),
     )
 
