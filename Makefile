@@ -47,7 +47,7 @@ bench: .venv/full.stamp
 	$(BIN)/python -m benchmarks $(if $(WRITE),--write)
 
 fuzz: .venv/full.stamp
-	$(BIN)/python -m tests.fuzz_formula -max_total_time=$(SECONDS)
+	$(BIN)/python tests/fuzz/formula_atheris.py -max_total_time=$(SECONDS)
 
 # Two stamps, one environment. Installing everything satisfies the core too, so it leaves both stamps; a core
 # install over a full one upgrades the core and leaves the rest, and the older full stamp then asks for the rest.

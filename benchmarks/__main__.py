@@ -66,8 +66,7 @@ def contestants() -> tuple[list[Contestant], list[str]]:
         "descentlab: its steps alone": (ways.ours_steps_only, ("float64", "float32")),
     }
     for name, (make, precisions) in makers.items():
-        for precision in precisions:
-            found.append(Contestant(f"{name}, {precision}", make(precision), precision, many, steps))
+        found += [Contestant(f"{name}, {p}", make(p), p, many, steps) for p in precisions]
     try:
         for precision in ("float64", "float32"):
             way, how = ceiling.build(precision, ways.RATE)

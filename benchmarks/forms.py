@@ -4,7 +4,7 @@ Four things matter, and this shows each alone (processor seconds, so that other 
 
 - **blocks**: points are taken in blocks of 128 or so through all their steps, inside one compiled call, so
   that a block stays in the first-level cache;
-- **one kernel a loop**: XLA:CPU runs a loop body as one call a fused kernel, each costing about a microsecond.
+- **one function a loop**: XLA:CPU runs a loop's body as one call a fused kernel, about a microsecond each.
   Below a size (1 kB unless told otherwise) it compiles the whole loop into one function instead;
 - **one pass over the data**: both coordinates' updates in one kernel ("multi-output fusion"). By default they
   are two, and what they share is computed twice or stored in between;
@@ -13,8 +13,8 @@ Four things matter, and this shows each alone (processor seconds, so that other 
   operations and computes it once for each coordinate.
 
 The second and third are process-wide compiler options, read once from XLA_FLAGS before the first compilation.
-Multi-output fusion makes a small loop that records several arrays copy all of them at every step (quadratic in
-the steps): record one stacked array instead, behind `jax.lax.optimization_barrier`.
+Together they make a small loop that records several arrays copy all of them at every step (quadratic in the
+steps): record one stacked array instead, behind `jax.lax.optimization_barrier`.
 """
 
 from __future__ import annotations

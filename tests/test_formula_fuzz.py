@@ -23,8 +23,10 @@ def _fuzz(examples: int) -> settings:
 parse("sin(x) e^x + x^0.5")  # loads what is loaded once
 
 WORDS = [
-    *BY_NAME, "x", "y", "x1", "pi", "e", "π", "E", "I", "0", "1", "2", "3", "8", "0.5", "1e3", "1e307", "1e-307",
-    "10^9", "1/3", "(1/2)", "(", ")", "(", ")", "|", ",", "+", "-", "*", "/", "^", "**", "²", "⁻¹", "=", " ",
+    *BY_NAME, "x", "y", "x1", "pi", "e", "π", "E", "I", "0", "1", "2", "3", "8", "0.5",
+    "1e3", "1e307", "1e-307",
+    "10^9", "1/3", "(1/2)", "(", ")", "(", ")", "|", ",", "+", "-", "*", "/", "^", "**",
+    "²", "⁻¹", "=", " ",
     "(x)", "(-8)", "(-x)", "log(", "exp(", "sqrt(", "x^", "(x+1)", ".", "__", "'", "[", "\0", "х", "∞",
 ]  # fmt: skip
 
@@ -34,7 +36,8 @@ def _try(text: str, variables: object = None) -> ParsedFormula | None:
         parsed = parse(text, variables)  # type: ignore[arg-type]
     except FormulaError as error:
         str(error).encode("utf-8")
-        assert error.position is None or 0 <= error.position <= len(error.text)
+        if error.position is not None and not 0 <= error.position <= len(error.text):
+            raise AssertionError("The caret points outside the text.") from error
         return None
     except InputError:
         return None

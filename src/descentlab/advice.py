@@ -220,10 +220,13 @@ def _diverged(case: Case) -> tuple[str, str]:
     limit = None
     if np.isfinite(curved).all():
         limit = case.note_stable_rate(case.e.downhill * np.linalg.eigvalsh(curved))
-    by = f" Steps grow by a factor of {short(factor)} each." if "growth_per_step" in case.evidence else ""
+    grows = "growth_per_step" in case.evidence and factor > 1 + 1e-6
+    by = f" Steps grow by a factor of {short(factor)} each." if grows else ""
     sentence = f"{case.word.capitalize()} diverged, to {there} after {_steps(case.taken)}.{by}"
     overshoots = limit is not None and case.rate > limit
-    if back or overshoots or not finite or abs(case.evidence["value"]) == math.inf:
+    # Falling all the way and never turning back is no overshoot: f has no bottom this way.
+    fallen = case.e.downhill * case.evidence["value"] < case.e.downhill * case.e.start_values[case.i]
+    if back or overshoots or not fallen:
         advice = "The learning rate is too large here: every step overshoots further."
         if overshoots and limit is not None:
             advice += (
@@ -353,15 +356,53 @@ def _steps_needed(case: Case, factor: float) -> int | None:
         return None
     last = float(case.e.lengths[case.i, -1])
     ahead = last * factor / (1 - factor)
-    newton = newton_step(case.objective, case.end[None], ~case.e.held[case.i][None])[0]
     distance = case.j.distances[case.i]
     if not math.isfinite(distance):
-        if not np.abs(newton / case.objective.widths).max() < 0.5:
+        if not _root_ahead(case, ahead):
             return None
         distance = ahead
+    elif case.j.kinds[case.i] not in (("maximum" if case.e.ascent else "minimum"), "degenerate"):
+        return None  # descent passes a saddle or a maximum; the way to it is not the way left
+    elif (slowest := _slowest_mode(case)) is not None:
+        return slowest
     if distance <= ARRIVED:
         return 0
     return math.ceil(math.log(ARRIVED / distance) / math.log(factor))
+
+
+def _slowest_mode(case: Case) -> int | None:
+    """Return the steps that plain descent at a fixed rate still needs, from the Hessian at its goal.
+
+    Along the eigenvector of λ the distance shrinks by |1 − ηλ| a step, and the slowest of these
+    decides. None for other optimizers, falling rates, or where a mode does not shrink.
+    """
+    row, rates = case.e.optimizer.row, case.e.rates[case.i]
+    if row is None or row.name != "gd" or case.j.kinds[case.i] == "degenerate" or np.ptp(rates) != 0:
+        return None
+    place = case.j.places[case.i]
+    values, vectors = np.linalg.eigh(case.e.downhill * case.objective.hessian(place))
+    shrink = np.abs(1 - case.rate * values)
+    along = np.abs(vectors.T @ (case.end - place))
+    sides = along * np.abs(vectors / case.objective.widths[:, None]).max(axis=0)
+    left = sides > ARRIVED
+    if not (0 < shrink[left]).all() or not (shrink[left] < 1).all():
+        return None
+    return math.ceil(np.max(np.log(ARRIVED / sides[left]) / np.log(shrink[left]), initial=0.0))
+
+
+def _root_ahead(case: Case, ahead: float) -> bool:
+    """Tell whether Newton's step leads as far as the shrinking steps do, to a much smaller gradient.
+
+    On 1/x or exp(−x) steps shrink for ever with no root ahead: there Newton's step leads to a
+    gradient a third or more as large.
+    """
+    free = ~case.e.held[case.i]
+    newton = newton_step(case.objective, case.end[None], free[None])[0]
+    length = float(np.abs(newton / case.objective.widths).max())
+    if not (length < 0.5 and 0.9 * length <= ahead <= 1.1 * length):
+        return False
+    here, there = (np.where(free, case.objective.gradient(x), 0.0) for x in (case.end, case.end + newton))
+    return bool(np.linalg.norm(there) <= 0.2 * np.linalg.norm(here))
 
 
 _WRITERS: dict[str, Callable[[Case], tuple[str, str]]] = {

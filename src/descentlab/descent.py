@@ -206,10 +206,13 @@ def _go(
     setup = prepare(
         f, optimizer, learning_rate, steps, tolerance, bounds, seed, precision, parameters, ascent
     )
-    starts = read_starts(start, f, setup.seed)
     if record not in ("all", "ends"):
         raise unknown("record", str(record), ("all", "ends"))
-    check_memory(len(starts), setup.steps if record == "all" else TAIL, f.dim)
+    kept = setup.steps if record == "all" else TAIL
+    if isinstance(start, (int, np.integer)):  # before so many are drawn
+        check_memory(max(int(start), 1), kept, f.dim)
+    starts = read_starts(start, f, setup.seed)
+    check_memory(len(starts), kept, f.dim)
     rows = Rows(starts, np.full(len(starts), setup.base_rate), np.full(len(starts), setup.steps))
     trace = (run_all if record == "all" else run_ends)(setup.method, rows, setup.tolerance)
     judgement = judge(ending_of(setup, rows, trace))
@@ -224,7 +227,7 @@ def _go(
         "record": record,
         "precision": precision,
     }
-    kept = _kept_steps(setup, starts, trace) if record == "ends" else trace
+    recorded = _kept_steps(setup, starts, trace) if record == "ends" else trace
     return Descent(
         f,
         ascent,
@@ -234,10 +237,10 @@ def _go(
         setup.tolerance,
         bounds,
         setup.seed,
-        kept.points,
-        kept.values,
-        kept.gradients,
-        kept.rates,
+        recorded.points,
+        recorded.values,
+        recorded.gradients,
+        recorded.rates,
         trace.taken,
         judgement,
         Call(given, dict(parameters)),

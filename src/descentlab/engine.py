@@ -26,11 +26,14 @@ from descentlab.rates import LearningRate, make_rule
 
 Array = NDArray[np.float64]
 
-TAIL = 32  # recorded steps at the end of every descent: enough to see a period of 8 four times
-# Rows a batch. 2,048 coordinates stay in the processor's cache (measured: DESIGN.md); fewer
-# rows are padded up to one of few sizes, so that a new number of starts seldom compiles anew.
-BATCHES = (8, 64, 512, 2048)
-BLOCK = 64  # steps between two looks at whether any row still runs
+TAIL = 16  # recorded steps at the end of every descent: enough to see a period of 8 twice
+# Rows run through all their steps in blocks of this many, one block after another inside one
+# compiled call: a block stays in the first-level cache (benchmarks/forms.py), and a row that
+# takes long holds up the rest of its block only.
+BLOCK = 256
+# Rows a call are padded up to one of these, so that a new number of starts seldom compiles anew.
+CALLS = (8, 128, 1024, 8192)
+LOOK = 64  # steps between two looks at whether any row of a block still runs
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def run_all(method: Method, rows: Rows, tolerance: float | None) -> Trace:
 
 
 def run_ends(method: Method, rows: Rows, tolerance: float | None) -> Trace:
-    """Run the rows and record only the last 32 steps (fewer, if there are fewer)."""
+    """Run the rows and record only the last 16 steps (fewer, if there are fewer)."""
     return run_ends_of_many((method,), rows, tolerance)[0]
 
 
@@ -142,7 +145,7 @@ def _run(
     import jax
 
     count, dim = rows.starts.shape
-    size = next((b for b in BATCHES if count <= b), BATCHES[-1])
+    size = next((c for c in CALLS if count <= c), CALLS[-1])
     low, high = methods[0].objective.domain.T
     dtype = np.dtype(methods[0].precision)
 
@@ -162,7 +165,7 @@ def _run(
                 tuple(low.astype(dtype)),
                 tuple(high.astype(dtype)),
             )
-            return [_as_numpy(result, n, keep) for result in batch_run(starts, *row, limits)]
+            return [_as_numpy(result, dim, n, keep) for result in batch_run(starts, *row, limits)]
 
     firsts = range(0, count, size)
     if len(firsts) == 1:
@@ -182,34 +185,27 @@ def _run(
     ]
 
 
-def _as_numpy(result: tuple[Any, ...], rows: int, steps: int) -> tuple[Any, ...]:
-    """Return a batch's points, values, gradients, rates and steps taken as (row, step, …), unpadded."""
-    x, f, g, rate, taken = result
-
-    def array(values: Any, length: int) -> Array:
-        return np.asarray(values)[:length, :rows].T.astype(np.float64)
-
-    return (
-        np.stack([array(c, steps + 1) for c in x], axis=-1),
-        array(f, steps + 1),
-        np.stack([array(c, steps + 1) for c in g], axis=-1),
-        array(rate, steps),
-        np.asarray(taken)[:rows].astype(np.int64),
-    )
+def _as_numpy(result: tuple[Any, Any], dim: int, rows: int, steps: int) -> tuple[Any, ...]:
+    """Return a call's points, values, gradients, rates and steps taken as (row, step, …), unpadded."""
+    seen, taken = result
+    # (block, step, what, row in block) → (row, step, what)
+    by_row = np.asarray(seen)[:, : steps + 1].transpose(0, 3, 1, 2)
+    flat = by_row.reshape(-1, *by_row.shape[2:])[:rows].astype(np.float64)
+    points, values, gradients, rates = np.split(flat, [dim, dim + 1, 2 * dim + 1], axis=2)
+    counts = np.asarray(taken).reshape(-1)[:rows].astype(np.int64)
+    return points, values[..., 0], gradients, rates[:, :-1, 0], counts
 
 
 @functools.lru_cache(maxsize=256)
 def _recorded(method: Method, length: int) -> Callable[..., Any]:
     """Compile: every step recorded."""
-    import jax
-
-    init, step, look = _loop(method)
+    loop = _loop(method)
 
     def run(starts: Any, rates: Any, steps: Any, limits: _Limits) -> Any:
         row = _Row(rates, steps, steps)
-        return [_record(init(starts), row, limits, length, step, look)]
+        return [_record(loop.init(starts), row, limits, length, loop)]
 
-    return jax.jit(run)
+    return _compiled(run)
 
 
 @functools.lru_cache(maxsize=256)
@@ -220,40 +216,66 @@ def _unrecorded(methods: tuple[Method, ...], tail: int) -> Callable[..., Any]:
     loops = [_loop(method) for method in methods]
 
     def run_one(loop: Any, starts: Any, rates: Any, steps: Any, limits: _Limits) -> Any:
-        init, step, look = loop
         before = _Row(rates, steps, steps - tail)
 
         def runs(state: _State) -> Any:
             return jax.numpy.any(~state.ended & (state.taken < before.pause))
 
-        def block(state: _State) -> Any:
-            return jax.lax.fori_loop(0, BLOCK, lambda _, s: step(s, before, limits)[0], state)
+        def onward(state: _State) -> Any:
+            return jax.lax.fori_loop(0, LOOK, lambda _, s: loop.step(s, before, limits)[0], state)
 
-        state = jax.lax.while_loop(runs, block, init(starts))
-        return _record(state, _Row(rates, steps, steps), limits, tail, step, look)
+        state = jax.lax.while_loop(runs, onward, loop.init(starts))
+        return _record(state, _Row(rates, steps, steps), limits, tail, loop)
 
-    return jax.jit(lambda *batch: [run_one(loop, *batch) for loop in loops])
+    return _compiled(lambda *batch: [run_one(loop, *batch) for loop in loops])
 
 
-def _record(state: _State, row: _Row, limits: _Limits, length: int, step: Any, look: Any) -> tuple[Any, ...]:
-    """Take `length` steps and return all points, values, gradients and rates, and steps taken."""
+def _compiled(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile `run(starts, rates, steps, limits)`, one block of rows after another."""
+    import jax
+
+    def blocks(starts: Any, rates: Any, steps: Any, limits: _Limits) -> Any:
+        size = min(BLOCK, rates.shape[0])
+        cut = jax.tree.map(lambda a: a.reshape(-1, size), (starts, rates, steps))
+        return jax.lax.map(lambda block: run(*block, limits), cut)
+
+    # XLA keeps to 256-bit vectors unless asked; the option is this compilation's alone.
+    wide = {"xla_cpu_prefer_vector_width": 512} if jax.default_backend() == "cpu" else None
+    return jax.jit(blocks, compiler_options=wide)
+
+
+def _record(state: _State, row: _Row, limits: _Limits, length: int, loop: _Loop) -> tuple[Any, Any]:
+    """Take `length` steps; return everything seen, (step, what, row), and the steps taken, (row,).
+
+    What is seen, in order: the point's coordinates, the value, the partials, the rate. One array
+    behind a barrier, because XLA copies several recorded arrays whole at every step.
+    """
     import jax
     import jax.numpy as jnp
 
-    state, seen = jax.lax.scan(lambda s, _: step(s, row, limits), state, length=length)
-    x, f, g, rate = seen
-    last_f, last_g = look(state.x)
+    def stacked(x: Any, f: Any, g: Any, rate: Any) -> Any:
+        return jax.lax.optimization_barrier(jnp.stack([*x, f, *g, rate]))
 
-    def with_last(many: Any, last: Any) -> Any:
-        return jnp.concatenate([many, last[None]])
+    def body(now: _State, _: Any) -> tuple[_State, Any]:
+        after, seen = loop.step(now, row, limits)
+        return after, stacked(*seen)
 
-    points = tuple(with_last(a, b) for a, b in zip(x, state.x, strict=True))
-    gradients = tuple(with_last(a, b) for a, b in zip(g, last_g, strict=True))
-    return points, with_last(f, last_f), gradients, rate, state.taken
+    state, seen = jax.lax.scan(body, state, length=length)
+    f, g = loop.look(state.x)
+    last = stacked(state.x, f, g, jnp.full_like(f, jnp.nan))
+    return jnp.concatenate([seen, last[None]]), state.taken
 
 
-def _loop(method: Method) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """Return `init(starts)`, `step(state, row, limits)` and `look(x)` on batches."""
+class _Loop(NamedTuple):
+    """The loop's parts on batches: init(starts), step(state, row, limits) and look(x)."""
+
+    init: Callable[..., Any]
+    step: Callable[..., Any]
+    look: Callable[..., Any]
+
+
+def _loop(method: Method) -> _Loop:
+    """Write the loop for one row and map it over a batch."""
     import jax
     import jax.numpy as jnp
 
@@ -272,8 +294,9 @@ def _loop(method: Method) -> tuple[Callable[..., Any], Callable[..., Any], Calla
         memory = transformation.init(x)
         return _State(x, memory, rule_init(x, x), jnp.asarray(False), jnp.asarray(0, jnp.int32))
 
-    def move(state: _State, f: Any, d: tuple[Any, ...], row: _Row) -> tuple[Any, ...]:
-        """One update: the new point, the rate, and the two memories. d is ∇f, or −∇f in ascent."""
+    def move(state: _State, f: Any, g: tuple[Any, ...], row: _Row, limits: _Limits) -> tuple[Any, ...]:
+        """One update: the new point, the rate, and the two memories."""
+        d = downhill(g)
         k = state.taken.astype(row.rate.dtype)
         n = row.steps.astype(row.rate.dtype)
         rate, rule_memory = rule(row.rate, k, n, state.x, d, state.rule_memory)
@@ -284,23 +307,28 @@ def _loop(method: Method) -> tuple[Callable[..., Any], Callable[..., Any], Calla
             extra = {}
         update, memory = transformation.update(d, state.memory, state.x, **extra)
         new = tuple(a + rate * u for a, u in zip(state.x, update, strict=True))
+        if method.bounds == "clip":
+            new = tuple(map(jnp.clip, new, limits.low, limits.high))
         return new, rate, memory, rule_memory
 
     def step(state: _State, row: _Row, limits: _Limits) -> tuple[_State, Any]:
         f, g = look(state.x)
-        d = downhill(g)
         box = list(zip(limits.low, limits.high, strict=True))
         numbers = (f, *g) if objective.may_be_undefined else g
-        ended = state.ended | ~functools.reduce(jnp.logical_and, [jnp.isfinite(c) for c in numbers])
+        ended = state.ended | ~functools.reduce(jnp.logical_and, map(jnp.isfinite, numbers))
         if method.has_tolerance:
+            d = downhill(g)
             ended = ended | (
                 _norm(_projected(state.x, d, box) if method.bounds == "clip" else d) <= limits.tolerance
             )
         go = ~ended & (state.taken < row.pause)
-        new, rate, memory, rule_memory = move(state, f, d, row)
-        if method.bounds == "clip":
-            new = tuple(jnp.clip(c, low, high) for c, (low, high) in zip(new, box, strict=True))
-        x = tuple(jnp.where(go, a, b) for a, b in zip(new, state.x, strict=True))
+        new, rate, memory, rule_memory = move(state, f, g, row, limits)
+        # A row that pauses keeps its memory too, and goes on from it later.
+        x, memory, rule_memory = jax.tree.map(
+            lambda a, b: jnp.where(go, a, b),
+            (new, memory, rule_memory),
+            (state.x, state.memory, state.rule_memory),
+        )
         if method.bounds == "stop":
             outside = [(c < low) | (c > high) for c, (low, high) in zip(x, box, strict=True)]
             ended = ended | functools.reduce(jnp.logical_or, outside)
@@ -308,7 +336,7 @@ def _loop(method: Method) -> tuple[Callable[..., Any], Callable[..., Any], Calla
         return after, (state.x, f, g, jnp.where(go, rate, jnp.nan))
 
     shared = _Limits(None, None, None)  # type: ignore[arg-type]  # in_axes: not mapped
-    return jax.vmap(init), jax.vmap(step, in_axes=(0, 0, shared)), jax.vmap(look)
+    return _Loop(jax.vmap(init), jax.vmap(step, in_axes=(0, 0, shared)), jax.vmap(look))
 
 
 def _norm(g: tuple[Any, ...]) -> Any:

@@ -76,6 +76,7 @@ def read_rate(given: float | str | Callable[[Any], Any] | LearningRate) -> Learn
     if isinstance(given, str):
         return _from_text(given)
     if callable(given):
+        _check_schedule(given)
         return LearningRate("schedule", 1.0, "schedule", schedule=given)
     return _of_kind("fixed", given)
 
@@ -102,10 +103,30 @@ def _from_text(text: str) -> LearningRate:
 
 def _of_kind(kind: str, value: float | str, decay: float = 0.999) -> LearningRate:
     rate = _positive(value, "learning rate")
-    label = f"{rate:.17g}" if float(f"{rate:g}") != rate else f"{rate:g}"
+    label = _exactly(rate)
     if kind != "fixed":
-        label = f"{kind}:{label}" + (f":{decay:g}" if kind == "exponential" and decay != 0.999 else "")
+        label = f"{kind}:{label}" + (f":{_exactly(decay)}" if kind == "exponential" and decay != 0.999 else "")
     return LearningRate(kind, rate, label, decay)
+
+
+def _exactly(number: float) -> str:
+    """Write a number as short as reading it back allows."""
+    return f"{number:.17g}" if float(f"{number:g}") != number else f"{number:g}"
+
+
+def _check_schedule(schedule: Callable[[Any], Any]) -> None:
+    """Raise InputError unless JAX can trace the schedule to one real number."""
+    import jax
+
+    advice = "A schedule takes the step's number and returns one real number, written with jax.numpy."
+    try:
+        with jax.enable_x64(True):
+            result = jax.eval_shape(schedule, jax.ShapeDtypeStruct((), np.dtype("float64")))
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"JAX cannot trace the learning-rate schedule: {first} {advice}") from error
+    if getattr(result, "shape", None) != () or not np.issubdtype(result.dtype, np.number):
+        raise InputError(f"The learning-rate schedule returns {result}. {advice}")
 
 
 def _positive(given: float | str, what: str) -> float:

@@ -23,10 +23,13 @@ SEARCH_RADIUS = 0.05
 # Newton's last step, in box sides, below which the root counts as found: doubles carry 16
 # digits, and the error of the next Newton step is of the order of this one squared.
 ROOT_STEP = 1e-9
-# A Hessian eigenvalue this much smaller than the curvature found within SEARCH_RADIUS counts as
-# zero: rounding leaves a root of the order of 1e-5 sides from a quartic minimum, where the
+# A Hessian eigenvalue this much smaller than the curvature found along its eigenvector within
+# SEARCH_RADIUS counts as zero: rounding leaves a root of the order of 1e-5 sides from a quartic minimum, where the
 # curvature is about 1e-8 of that at SEARCH_RADIUS.
 FLAT = 1e-7
+# An eigenvalue this small against the largest one is rounding: a Hessian's entries carry 16 digits,
+# of which sums of larger terms cost a few.
+ROUNDED = 1e-12
 # The two distances, in box sides, at which one-sided slopes are compared: a slope that jumps
 # is the same at both, a smooth one shrinks with the distance.
 SLOPE_STEPS = (1e-4, 1e-6)
@@ -138,11 +141,15 @@ def classify(objective: Objective, x: Array, free: Flags | None = None) -> Stati
     eigenvalues = np.full(x.shape, np.nan)
     scaled = np.full(x.shape, np.nan)
     eigenvalues[finite] = np.linalg.eigvalsh(_held(hessian[finite], free[finite]))
-    scaled[finite] = np.linalg.eigvalsh(_held(hessian[finite] * widths[:, None] * widths, free[finite]))
-    small = FLAT * _curvature_near(objective, x, free)
+    vectors = np.full((*x.shape, x.shape[1]), np.nan)
+    scaled[finite], vectors[finite] = np.linalg.eigh(
+        _held(hessian[finite] * widths[:, None] * widths, free[finite])
+    )
+    largest = np.abs(scaled).max(axis=1, initial=0.0, keepdims=True)
+    small = np.fmax(FLAT * _curvature_near(objective, x, free, vectors), ROUNDED * largest)
     held = (~free).sum(axis=1)
-    flat = (np.abs(scaled) <= small[:, None]).sum(axis=1) - held > 0
-    negative = (scaled < -small[:, None]).sum(axis=1)
+    flat = (np.abs(scaled) <= small).sum(axis=1) - held > 0
+    negative = (scaled < -small).sum(axis=1)
     count = free.sum(axis=1)
     kinds = np.where(negative == 0, "minimum", np.where(negative == count, "maximum", "saddle")).astype("U10")
     kinds[(count == 0)] = "minimum"
@@ -153,21 +160,21 @@ def classify(objective: Objective, x: Array, free: Flags | None = None) -> Stati
     return Stationary(x, objective.value(x), eigenvalues, kinds)
 
 
-def _curvature_near(objective: Objective, x: Array, free: Flags) -> Array:
-    """Return the largest |eigenvalue| of the scaled Hessian at x and SEARCH_RADIUS away on each axis."""
+def _curvature_near(objective: Objective, x: Array, free: Flags, vectors: Array) -> Array:
+    """Return, for each eigenvector v of the scaled Hessian at x, (n, dim): the largest |vᵀHv| on
+    either side along v, SEARCH_RADIUS and half of it away.
+
+    Each direction is compared with itself, so that a ravine is not taken for a flat direction.
+    """
     widths = objective.widths
-    largest = np.zeros(len(x))
-    offsets = [np.zeros(x.shape[1])]
+    largest = np.zeros(x.shape)
     for i in range(x.shape[1]):
-        side = np.zeros(x.shape[1])
-        side[i] = SEARCH_RADIUS * widths[i]
-        offsets += [side, -side]
-    for offset in offsets:
-        hessian = _held(objective.hessian(x + offset) * widths[:, None] * widths, free)
-        ok = np.isfinite(hessian).all(axis=(-2, -1))
-        norm = np.zeros(len(x))
-        norm[ok] = np.abs(hessian[ok]).max(axis=(-2, -1), initial=0.0)
-        largest = np.maximum(largest, norm)
+        v = np.nan_to_num(vectors[:, :, i])
+        side = v / np.maximum(np.abs(v).max(axis=1, keepdims=True), _EPS)
+        for distance in (-SEARCH_RADIUS, -SEARCH_RADIUS / 2, SEARCH_RADIUS / 2, SEARCH_RADIUS):
+            there = _held(objective.hessian(x + distance * widths * side) * widths[:, None] * widths, free)
+            bend = np.abs(np.einsum("nj,njk,nk->n", v, there, v))
+            largest[:, i] = np.fmax(largest[:, i], np.where(np.isfinite(bend), bend, 0.0))
     return largest
 
 

@@ -334,8 +334,14 @@ def _diverged(j: Judgement, rows: NDArray[np.int64]) -> None:
     lengths = e.lengths[rows]
     factor = growth(e, rows)
     growing = (np.diff(lengths, axis=1) > 0).all(axis=1) & (factor > 1)
+    # The steps of adam and its like grow and shrink as they hover: only leaving the box tells there.
+    row = e.optimizer.row
+    growing &= row is not None and not row.step_length
+    # A small orbit that widens may settle into a cycle; only a wide one is called divergence.
+    growing &= lengths[:, -1] >= 0.5
     low, high = e.objective.domain.T
     x = e.ends[rows]
     beyond = np.maximum((low - x) / e.objective.widths, (x - high) / e.objective.widths).max(axis=1)
-    away = (beyond > 1) & (lengths[:, -1] >= 0.5 * lengths[:, 0])
+    travelled = np.abs((x - e.starts[rows]) / e.objective.widths).max(axis=1)
+    away = (beyond > 1) & (travelled > 1) & (lengths[:, -1] >= 0.5 * lengths[:, 0])
     j.outcomes[rows[(growing & turns_back(e, rows)) | away]] = "diverged"

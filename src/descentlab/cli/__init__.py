@@ -41,11 +41,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    from descentlab.cli.quick import derive, read_derive
+
+    given = read_derive(words)
+    if given is not None:
+        derive(**given)
+        return DONE
     import typer
 
     from descentlab.cli.app import app
 
-    status = typer.main.get_command(app).main(words, prog_name="descentlab", standalone_mode=False)
+    try:
+        status = typer.main.get_command(app).main(words, prog_name="descentlab", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None  # the option parser's name for it, in some versions
+    except SystemExit as leaving:
+        # The option parser makes a broken pipe into status 1 by itself.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise leaving.__context__ from None
+        status = leaving.code
+    if status == INTERRUPTED:  # … in others it is this status
+        raise KeyboardInterrupt
     return status if isinstance(status, int) else DONE
 
 
@@ -62,7 +78,8 @@ def _explain(error: Exception) -> int:
     from descentlab.errors import InputError, WorkError
 
     if hasattr(error, "format_message"):  # the option parser's own errors
-        _complain(_usage(error))
+        if str(error.format_message()):  # without any argument the help is shown, and says it all
+            _complain(_usage(error))
         return UNUSABLE
     if isinstance(error, InputError):
         _complain(str(error))

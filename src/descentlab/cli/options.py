@@ -13,6 +13,20 @@ import typer
 PROBLEM, DESCENT, OUTPUT = "The problem", "The descent", "The output"
 
 
+def _targets(incomplete: str) -> list[str]:
+    """Complete a landscape's name."""
+    from descentlab.landscapes import landscapes
+
+    return [entry.name for entry in landscapes() if entry.name.startswith(incomplete)]
+
+
+def _optimizers(incomplete: str) -> list[str]:
+    """Complete an optimizer's name."""
+    from descentlab.optimizers import TABLE
+
+    return [row.name for row in TABLE if row.name.startswith(incomplete)]
+
+
 def _option(name: str, text: str, panel: str, metavar: str, **more: Any) -> Any:
     return typer.Option(name, help=text, rich_help_panel=panel, metavar=metavar, show_default=False, **more)
 
@@ -20,19 +34,30 @@ def _option(name: str, text: str, panel: str, metavar: str, **more: Any) -> Any:
 Target = Annotated[
     str,
     typer.Argument(
-        metavar="FORMULA|NAME|FILE.py:NAME", show_default=False,
-        help="A formula, a name of the catalogue, or a JAX-traceable function (or objective) in a Python file.",
+        metavar="FORMULA|NAME|FILE.py:NAME",
+        autocompletion=_targets,
+        show_default=False,
+        help="A formula, a name of the catalogue, or a JAX-traceable function in a Python file.",
     ),
 ]
 Domains = Annotated[
     list[str] | None,
-    _option("--domain", "Bounds of a variable, x=-2:2, or of all of them, -2:2. Repeat it for more variables. "
-            "Simple constants such as 2*pi may stand for numbers. Default: -5:5.", PROBLEM, "NAME=LOW:HIGH"),
+    _option(
+        "--domain",
+        "Bounds of a variable, x=-2:2, or of all of them, -2:2. Repeat it for more variables. "
+        "Simple constants such as 2*pi may stand for numbers. Default: -5:5.",
+        PROBLEM,
+        "NAME=LOW:HIGH",
+    ),
 ]
 Variables = Annotated[
     str | None,
-    _option("--variables", "The variables in order, such as S,N, where the formula's names would be refused.",
-            PROBLEM, "NAMES"),
+    _option(
+        "--variables",
+        "The variables in order, such as S,N, where the formula's names would be refused.",
+        PROBLEM,
+        "NAMES",
+    ),
 ]
 Dim = Annotated[
     int | None,
@@ -40,8 +65,12 @@ Dim = Annotated[
 ]
 StartPoints = Annotated[
     list[str] | None,
-    _option("--start", "Where to begin: one number a variable, --start=0,1.4. Repeat it for more starts.",
-            DESCENT, "X,Y,…"),
+    _option(
+        "--start",
+        "Where to begin: one number a variable, --start=0,1.4. Repeat it for more starts.",
+        DESCENT,
+        "X,Y,…",
+    ),
 ]
 Starts = Annotated[
     str | None,
@@ -49,16 +78,28 @@ Starts = Annotated[
 ]
 OptimizerName = Annotated[
     str,
-    _option("--optimizer", "The optimizer; 'descentlab optimizers' lists them. Default: gd.", DESCENT, "NAME"),
+    _option(
+        "--optimizer",
+        "The optimizer; 'descentlab optimizers' lists them. Default: gd.",
+        DESCENT,
+        "NAME",
+        autocompletion=_optimizers,
+    ),
 ]
 Parameters = Annotated[
     list[str] | None,
-    _option("--parameter", "A parameter of the optimizer, such as decay=0.9. Repeatable.", DESCENT, "NAME=VALUE"),
+    _option(
+        "--parameter", "A parameter of the optimizer, such as decay=0.9. Repeatable.", DESCENT, "NAME=VALUE"
+    ),
 ]
 LearningRate = Annotated[
     str,
-    _option("--learning-rate", "A number, 'auto', time:0.1, gradient:0.1, cosine:0.1 or exponential:0.1:0.99. "
-            "Default: 0.01.", DESCENT, "RATE"),
+    _option(
+        "--learning-rate",
+        "A number, 'auto', time:0.1, gradient:0.1, cosine:0.1 or exponential:0.1:0.99. Default: 0.01.",
+        DESCENT,
+        "RATE",
+    ),
 ]
 Steps = Annotated[
     str,
@@ -70,8 +111,12 @@ Tolerance = Annotated[
 ]
 Bounds = Annotated[
     str,
-    _option("--bounds", "free; clip (each point is put back into the box); stop (on leaving it). Default: free.",
-            DESCENT, "RULE"),
+    _option(
+        "--bounds",
+        "free; clip (each point is put back into the box); stop (on leaving it). Default: free.",
+        DESCENT,
+        "RULE",
+    ),
 ]
 Precision = Annotated[
     str,
@@ -87,10 +132,23 @@ Seed = Annotated[
 ]
 Json = Annotated[
     bool,
-    typer.Option("--json", help="Print the result as JSON, its fields named as in Python; nothing else goes to "
-                 "standard output. NaN and infinities are written as texts.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--json",
+        help="Print the result as JSON, its fields named as in Python; nothing else goes to "
+        "standard output. NaN and infinities are written as texts.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Plot = Annotated[
     str | None,
     _option("--plot", "Draw the result into a file: png, svg or pdf by its ending.", OUTPUT, "FILE"),
+]
+Movie = Annotated[
+    str | None,
+    _option(
+        "--plot",
+        "Draw the result into a file: png, svg or pdf, or an animation as gif or mp4, by its ending.",
+        OUTPUT,
+        "FILE",
+    ),
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
 from collections.abc import Sequence
@@ -35,7 +34,9 @@ def read_objective(
     named = _FILE_AND_NAME.fullmatch(target)
     if named is not None:
         if dim is not None or variables is not None:
-            raise InputError("A Python function's variables come from --domain: leave out --dim and --variables.")
+            raise InputError(
+                "A Python function's variables come from --domain: leave out --dim and --variables."
+            )
         return _from_file(named["file"], named["name"], domains)
     if variables is None and _is_landscape(target, dim):
         from descentlab.landscapes import landscape
@@ -87,7 +88,8 @@ def _with_domain(objective: Objective, domains: Sequence[str] | None) -> Objecti
     from descentlab.objective import make_box
 
     sides: dict[str, tuple[float, float]] = {
-        name: (float(low), float(high)) for name, (low, high) in zip(objective.names, objective.domain, strict=True)
+        name: (float(low), float(high))
+        for name, (low, high) in zip(objective.names, objective.domain, strict=True)
     }
     box, _ = make_box({**sides, **(read_domain(domains, objective.names) or {})}, objective.names)
     return replace(objective, domain=box)
@@ -103,16 +105,21 @@ def _from_file(file: str, name: str, domains: Sequence[str] | None) -> Objective
     if isinstance(found, Objective):
         return _with_domain(found, domains)
     if not callable(found):
-        raise InputError(f"'{name}' in '{file}' is neither a function nor an objective, but {type(found).__name__}.")
+        raise InputError(
+            f"'{name}' in '{file}' is neither a function nor an objective, but {type(found).__name__}."
+        )
     sides = read_domain(domains)
     if not sides:
         raise InputError(
-            "A Python function needs a domain: give --domain x=-2:2 for each variable, in the order of its vector."
+            "A Python function needs a domain: give --domain x=-2:2 for each variable, in its vector's order."
         )
     return function(found, sides, label=f"{Path(file).name}:{name}")
 
 
 def _load(file: str) -> Any:
+    """Run the user's own Python file and return its module."""
+    import importlib.util
+
     path = Path(file)
     if not path.is_file():
         raise InputError(f"There is no file '{file}'.")
@@ -143,16 +150,20 @@ def read_domain(
     if not given:
         return None
     sides: dict[str, tuple[float, float]] = {}
+    everywhere: tuple[float, float] | None = None
     for text in given:
-        name, equals, interval = text.rpartition("=")
+        name, equals, interval = (part.strip() for part in text.rpartition("="))
         low, colon, high = interval.partition(":")
-        if not colon or ":" in high or (equals and not name.strip()):
+        if not colon or ":" in high or (equals and not name):
             raise InputError(f"A domain is written x=-2:2, or -2:2 for every variable; got '{text[:60]}'.")
+        if name in sides or (not equals and everywhere is not None):
+            raise InputError(f"The domain of {name or 'every variable'} is given twice.")
         pair = read_number(low, "bound"), read_number(high, "bound")
-        if name.strip() in sides:
-            raise InputError(f"The domain of {name.strip()} is given twice.")
-        sides.update(dict.fromkeys([name.strip()] if equals else [n for n in names if n not in sides], pair))
-    return sides
+        if equals:
+            sides[name] = pair
+        else:
+            everywhere = pair
+    return sides if everywhere is None else {**dict.fromkeys(names, everywhere), **sides}
 
 
 def read_number(text: str, what: str = "number") -> float:

@@ -33,8 +33,10 @@ def method(run: Descent) -> str:
     """Return optimizer, learning rate, steps, bounds and seed in one line."""
     verb = "Ascent" if run.ascent else "Descent"
     stop = "" if run.tolerance is None else f", tolerance {run.tolerance:g}"
-    return (f"{verb} by {run.optimizer}, learning rate {run.learning_rate}, {run.steps:,} steps{stop}, "
-            f"bounds {run.bounds}, seed {run.seed}")
+    return (
+        f"{verb} by {run.optimizer}, learning rate {run.learning_rate}, {run.steps:,} steps{stop}, "
+        f"bounds {run.bounds}, seed {run.seed}"
+    )
 
 
 def sweep_method(sweep: Sweep, held: Sequence[str]) -> list[str]:
@@ -42,21 +44,30 @@ def sweep_method(sweep: Sweep, held: Sequence[str]) -> list[str]:
     verb = "Ascent" if sweep.ascent else "Descent"
     parts = []
     for name, entries in sweep.axes.items():
-        what = {"learning_rate": "learning rate", "start": "start", "steps": "steps", "optimizer": "optimizer"}[name]
+        what = {
+            "learning_rate": "learning rate",
+            "start": "start",
+            "steps": "steps",
+            "optimizer": "optimizer",
+        }[name]
         if len(entries) == 1:
             entry = entries[0]
             text = where(entry) if name == "start" else entry if isinstance(entry, str) else f"{entry:,g}"
             parts.append(f"{what} {text}")
         else:
-            parts.append(f"{len(entries)} {'entries of ' if name == 'steps' else ''}{what}"
-                         f"{'' if name == 'steps' else 's'}")
+            parts.append(
+                f"{len(entries)} {'entries of ' if name == 'steps' else ''}{what}"
+                f"{'' if name == 'steps' else 's'}"
+            )
     lines = [f"{verb}: {', '.join(parts)}, bounds {sweep.bounds}, seed {sweep.seed}"]
     return lines + ([f"Shown for {', '.join(held)}"] if held else [])
 
 
 def survey_method(survey: Survey) -> str:
-    return (f"{len(survey.assignment):,} starts, {survey.optimizer}, learning rate {survey.learning_rate}, "
-            f"{survey.steps:,} steps, bounds {survey.bounds}, seed {survey.seed}")
+    return (
+        f"{len(survey.assignment):,} starts, {survey.optimizer}, learning rate {survey.learning_rate}, "
+        f"{survey.steps:,} steps, bounds {survey.bounds}, seed {survey.seed}"
+    )
 
 
 def undefined(share: float, where_: str) -> str:
@@ -79,7 +90,7 @@ def curve_notes(curves: Sequence[Curve]) -> list[str]:
         who = curve.label if len(curves) > 1 else "f"
         if curve.undefined > 0:
             notes.append(undefined(curve.undefined, "interval").replace(" f ", f" {who} "))
-        if any(jump.unbounded for jump in curve.value.jumps):
+        if curve.value.unbounded:
             notes.append(f"{who} is cut off where it grows without bound")
     return notes
 

@@ -22,7 +22,9 @@ SAMPLES = 1200
 # Jumps smaller than this share of a curve's spread are finer than a line is thick.
 VISIBLE = 2e-3
 # Halvings: 1/1200 of the interval shrinks below rounding at the interval's ends.
-HALVINGS = 48
+HALVINGS = 50
+# What counts as just beside a place, in widths of the interval: a thousand doubles away.
+NEAR = 1e-12
 # Beyond this matplotlib's own arithmetic overflows; such values are off every picture.
 HUGE = 1e100
 
@@ -39,12 +41,16 @@ class Jump:
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: x (n,) ascending, y (n,) with NaN where it is cut or undefined; limits: what to show."""
+    """One curve: x (n,) ascending, y (n,) with NaN where it is cut or undefined.
+
+    limits: the range of y to show; unbounded: whether poles are cut off there.
+    """
 
     x: Array
     y: Array
     jumps: tuple[Jump, ...]
     limits: tuple[float, float]
+    unbounded: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,9 @@ def sample_curve(f: Objective, interval: tuple[float, float] | None = None) -> C
         # A derivative's formula may have values where f itself has none, as 1/x left of log(x).
         return np.where(np.isfinite(value(x)), f.gradient(x[:, None])[:, 0], np.nan)
 
-    slopes = sample_line(slope, low, high)
+    # Where f jumps or has a pole its slope may have one without a jump, as tan has; and the reverse.
+    first = sample_line(value, low, high)
+    slopes = sample_line(slope, low, high, np.array([jump.at for jump in first.jumps]))
     corners = np.array([jump.at for jump in slopes.jumps])
     values = sample_line(value, low, high, corners)
     undefined = float(np.mean(~np.isfinite(value(np.linspace(low, high, SAMPLES)))))
@@ -84,55 +92,83 @@ def sample_curve(f: Objective, interval: tuple[float, float] | None = None) -> C
 def sample_line(call: Callable[[Array], Array], low: float, high: float, extra: Array | None = None) -> Line:
     """Sample `call`, (n,) → (n,), on [low, high], cut where it jumps.
 
-    extra: more places to sample, and just beside them, so that corners are sharp.
+    extra: more places to sample, and just beside them, so that corners and poles are sharp.
     """
+    width = high - low
     x = np.linspace(low, high, SAMPLES)
-    if extra is not None and extra.size:
-        near = 1e-12 * (high - low)
-        x = np.unique(np.clip(np.concatenate([x, extra - near, extra, extra + near]), low, high))
     y = call(x)
     jumps = find_jumps(call, x, y)
-    unbounded = any(jump.unbounded for jump in jumps) or _runs_away(y)
+    places = np.concatenate([find_edges(call, x, y), np.empty(0) if extra is None else extra])
+    # Around a jump nothing is added: it has its two sides already.
     for jump in jumps:
-        # The point sampled on the jump itself belongs to neither side.
-        keep = np.abs(x - jump.at) > 1e-11 * (high - low)
-        beside = np.array([jump.at, jump.at, jump.at])
-        values = np.array([jump.left, np.nan, jump.right])
+        places = places[np.abs(places - jump.at) > 1e-9 * width]
+    unbounded = any(jump.unbounded for jump in jumps)
+    if places.size:
+        spread = _spread(y)
+        for at in places:
+            unbounded = unbounded or _grows(call, at, -width, spread) or _grows(call, at, width, spread)
+        beside = [places - NEAR * width, places, places + NEAR * width]
+        x = np.unique(np.clip(np.concatenate([x, *beside]), low, high))
+        y = call(x)
+    for jump in jumps:
+        # Samples on the jump itself belong to neither side.
+        keep = np.abs(x - jump.at) > 3 * NEAR * width
         place = int(np.searchsorted(x[keep], jump.at))
-        x, y = np.insert(x[keep], place, beside), np.insert(y[keep], place, values)
+        x = np.insert(x[keep], place, [jump.at] * 3)
+        y = np.insert(y[keep], place, [jump.left, np.nan, jump.right])
     y = np.where(np.isfinite(y), y, np.nan)
     limits = visible_range(y, unbounded)
     span = limits[1] - limits[0]
-    return Line(x, np.clip(y, limits[0] - 20 * span, limits[1] + 20 * span), tuple(jumps), limits)
+    return Line(x, np.clip(y, limits[0] - 20 * span, limits[1] + 20 * span), tuple(jumps), limits, unbounded)
 
 
 def find_jumps(call: Callable[[Array], Array], x: Array, y: Array) -> list[Jump]:
     """Return the places between the samples (x, y) where `call` jumps, left to right."""
+    width = float(x[-1] - x[0])
+    spread = _spread(y)
     with np.errstate(all="ignore"):
         a, b, ya, yb = x[:-1].copy(), x[1:].copy(), y[:-1].copy(), y[1:].copy()
-        spread = _spread(y)
         rise = np.abs(yb - ya)
         chosen = np.flatnonzero((rise > VISIBLE * spread) & np.isfinite(ya) & np.isfinite(yb))
         a, b, ya, yb, rise = a[chosen], b[chosen], ya[chosen], yb[chosen], rise[chosen]
         for _ in range(HALVINGS if len(chosen) else 0):
-            middle = a / 2 + b / 2
+            # Not quite the middle, which might be the pole itself.
+            middle = a + (b - a) * 0.4863
             ym = call(middle)
-            # A value that is not finite in the middle of a jump is the pole itself: stay there.
-            on_it = ~np.isfinite(ym)
-            left = np.abs(ym - ya) >= np.abs(yb - ym)
-            b, yb = np.where(left & ~on_it, middle, b), np.where(left & ~on_it, ym, yb)
-            a, ya = np.where(~left & ~on_it, middle, a), np.where(~left & ~on_it, ym, ya)
-        real = np.abs(yb - ya) >= 0.5 * rise
-        large = np.maximum(np.abs(ya), np.abs(yb)) > 1e4 * spread
+            left = ~(np.abs(yb - ym) > np.abs(ym - ya))
+            b, yb = np.where(left, middle, b), np.where(left, ym, yb)
+            a, ya = np.where(left, a, middle), np.where(left, ya, ym)
+        places = a + (b - a) / 2
+        left_y, right_y = call(places - NEAR * width), call(places + NEAR * width)
+        real = (np.abs(right_y - left_y) >= 0.5 * rise) | ~np.isfinite(yb - ya)
     jumps: list[Jump] = []
     for i in np.flatnonzero(real):
-        jump = Jump(float(a[i] / 2 + b[i] / 2), float(ya[i]), float(yb[i]), bool(large[i]))
-        # A sample that lies on the jump makes two of it: from the left to it, from it to the right.
-        if jumps and jump.at - jumps[-1].at <= 1e-9 * float(x[-1] - x[0]):
-            last = jumps.pop()
-            jump = Jump(last.at, last.left, jump.right, last.unbounded or jump.unbounded)
-        jumps.append(jump)
+        # A sample that lies on the jump finds it twice, from either side.
+        if jumps and places[i] - jumps[-1].at <= 1e-9 * width:
+            continue
+        unbounded = _grows(call, places[i], -width, spread) or _grows(call, places[i], width, spread)
+        jumps.append(Jump(float(places[i]), float(left_y[i]), float(right_y[i]), unbounded))
     return jumps
+
+
+def find_edges(call: Callable[[Array], Array], x: Array, y: Array) -> Array:
+    """Return where between the samples (x, y) the values begin or cease to be finite."""
+    finite = np.isfinite(y)
+    (chosen,) = np.nonzero(finite[:-1] != finite[1:])
+    inside, outside = (np.where(finite[chosen], x[chosen + k], x[chosen + 1 - k]) for k in (0, 1))
+    for _ in range(HALVINGS if len(chosen) else 0):
+        middle = inside + (outside - inside) * 0.4863
+        good = np.isfinite(call(middle))
+        inside, outside = np.where(good, middle, inside), np.where(good, outside, middle)
+    return np.asarray(inside)
+
+
+def _grows(call: Callable[[Array], Array], at: float, width: float, spread: float) -> bool:
+    """Tell whether |y| grows without bound towards `at`, from the side of the sign of `width`."""
+    with np.errstate(all="ignore"):
+        near, far = np.abs(call(at + width * np.array([NEAR, 1e4 * NEAR])))
+    # A bounded y is the same at both; the slowest pole that matters, a logarithm, grows by half.
+    return bool(near > 1.2 * far and (near > 3 * spread or not np.isfinite(near)))
 
 
 def visible_range(y: Array, unbounded: bool = False) -> tuple[float, float]:
@@ -160,18 +196,6 @@ def _spread(y: Array) -> float:
         return 0.0
     low, high = np.quantile(finite, [0.1, 0.9])
     return float(high - low) or float(finite.max() - finite.min())
-
-
-def _runs_away(y: Array) -> bool:
-    """Tell whether y has a pole that shows no jump: its extremes stand far out, beside a gap or alone."""
-    finite = y[np.isfinite(y)]
-    if finite.size < 10:
-        return False
-    spread = _spread(y)
-    far = max(float(finite.max()) - float(np.quantile(finite, 0.9)),
-              float(np.quantile(finite, 0.1)) - float(finite.min()))
-    few = np.count_nonzero(np.abs(finite - np.median(finite)) > 20 * spread)
-    return bool(far > 200 * spread and few < 0.04 * finite.size)
 
 
 def _kinks(value: Callable[[Array], Array], line: Line, corners: Array, width: float) -> Array:

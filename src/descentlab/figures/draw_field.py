@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from descentlab.figures import captions, style
 from descentlab.figures.draw_line import draw_ends, end_words
 from descentlab.figures.fields import Field, Slices, read_pair, sample_field, sample_slices
-from descentlab.figures.results import short, where
+from descentlab.figures.results import short, tick, where
 from descentlab.figures.style import Theme
-from descentlab.figures.tracks import Tracks, plane_tracks
+from descentlab.figures.tracks import Tracks, pieces, plane_tracks
 from descentlab.objective import Objective
 
 if TYPE_CHECKING:
@@ -34,8 +34,13 @@ def draw_heat_map(f: Objective, heights: str, marks: Sequence[Mark], theme: Them
     handles = draw_marks(axes, marks)
     if handles:
         style.legend(axes, theme, handles)
-    return style.finish(figure, theme, style.title_text(f, figure.get_figwidth()),
-                        [captions.problem(f), *captions.field_notes(field)], f.label)
+    return style.finish(
+        figure,
+        theme,
+        style.title_text(f, figure.get_figwidth()),
+        [captions.problem(f), *captions.field_notes(field)],
+        f.label,
+    )
 
 
 def draw_on_plane(run: Descent, heights: str, theme: Theme) -> Figure:
@@ -45,10 +50,15 @@ def draw_on_plane(run: Descent, heights: str, theme: Theme) -> Figure:
     figure, axes = field_figure(field, theme)
     draw_paths(axes, tracks)
     style.legend(axes, theme, draw_ends(axes, tracks, theme, end_words(run), fixed=True), columns=3)
-    notes = [captions.problem(run.objective), captions.method(run), *captions.field_notes(field),
-             *captions.track_notes(tracks)]
-    return style.finish(figure, theme, style.title_text(run.objective, figure.get_figwidth()), notes,
-                        run.objective.label)
+    notes = [
+        captions.problem(run.objective),
+        captions.method(run),
+        *captions.field_notes(field),
+        *captions.track_notes(tracks),
+    ]
+    return style.finish(
+        figure, theme, style.title_text(run.objective, figure.get_figwidth()), notes, run.objective.label
+    )
 
 
 def field_figure(field: Field, theme: Theme) -> tuple[Figure, Axes]:
@@ -60,7 +70,7 @@ def field_figure(field: Field, theme: Theme) -> tuple[Figure, Axes]:
 
 
 def draw_field(figure: Figure, axes: Axes, field: Field, theme: Theme, bar: bool = True) -> Any:
-    """Draw heights as colours with contours, the box where the view is wider, and a colour bar in values of f."""
+    """Draw heights as colours with contours, the box where the view is wider, and a colour bar."""
     import matplotlib
 
     style.set_up(axes, theme, style.name_text(field.names[0]), style.name_text(field.names[1]), grid=False)
@@ -69,15 +79,38 @@ def draw_field(figure: Figure, axes: Axes, field: Field, theme: Theme, bar: bool
     axes.set_facecolor(style.GREY)
     colours = matplotlib.colormaps["cividis"].with_extremes(bad=(0, 0, 0, 0))
     heights = np.ma.masked_invalid(field.heights)
-    image = axes.imshow(heights, origin="lower", extent=(left, right, bottom, top), aspect="auto",
-                        interpolation="bilinear", cmap=colours, vmin=0.0, vmax=1.0, zorder=0)
+    image = axes.imshow(
+        heights,
+        origin="lower",
+        extent=(left, right, bottom, top),
+        aspect="auto",
+        interpolation="bilinear",
+        cmap=colours,
+        vmin=0.0,
+        vmax=1.0,
+        zorder=0,
+    )
     if field.scale.high > field.scale.low and heights.count():
-        axes.contour(field.x, field.y, heights, levels=np.linspace(0.0, 1.0, 15)[1:-1].tolist(), colors="#ffffff",
-                     linewidths=0.5, alpha=0.45, zorder=1)
+        axes.contour(
+            field.x,
+            field.y,
+            heights,
+            levels=np.linspace(0.0, 1.0, 15)[1:-1].tolist(),
+            colors="#ffffff",
+            linewidths=0.5,
+            alpha=0.45,
+            zorder=1,
+        )
     box = field.box
-    if (box[0, 0] > left or box[0, 1] < right or box[1, 0] > bottom or box[1, 1] < top):
-        axes.plot(box[0, [0, 1, 1, 0, 0]], box[1, [0, 0, 1, 1, 0]], color="#ffffff", linewidth=1.0,
-                  linestyle=(0, (4, 3)), zorder=2)
+    if box[0, 0] > left or box[0, 1] < right or box[1, 0] > bottom or box[1, 1] < top:
+        axes.plot(
+            box[0, [0, 1, 1, 0, 0]],
+            box[1, [0, 0, 1, 1, 0]],
+            color="#ffffff",
+            linewidth=1.0,
+            linestyle=(0, (4, 3)),
+            zorder=2,
+        )
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
     if bar:
@@ -85,37 +118,46 @@ def draw_field(figure: Figure, axes: Axes, field: Field, theme: Theme, bar: bool
     return image
 
 
-def draw_height_bar(figure: Figure, axes: Any, image: Any, field: Field, theme: Theme, label: str = "$f$") -> None:
+def draw_height_bar(
+    figure: Figure, axes: Any, image: Any, field: Field, theme: Theme, label: str = "$f$"
+) -> None:
     """Add a colour bar whose ticks are values of f, whatever the scale of heights."""
     scale = field.scale
     ticks = np.linspace(0.0, 1.0, 6) if scale.high > scale.low else np.array([0.5])
     if scale.kind == "linear" and scale.high > scale.low:
         from matplotlib.ticker import MaxNLocator
 
-        values = MaxNLocator(6).tick_values(scale.low, scale.high)
+        values = np.asarray(MaxNLocator(6).tick_values(scale.low, scale.high))
         values = values[(values >= scale.low) & (values <= scale.high)]
         ticks = scale.heights(values) if len(values) > 1 else ticks
     bar = style.colorbar(figure, image, axes, theme, label, ticks)
-    bar.set_ticks(ticks, labels=[short(v, 3) for v in scale.values(ticks)])
+    bar.set_ticks(ticks, labels=[tick(v, 1e-9 * (scale.high - scale.low)) for v in scale.values(ticks)])
 
 
 def draw_paths(axes: Axes, tracks: Tracks) -> None:
     """Draw paths in white with a dark rim, and the points while they can be told apart."""
     from matplotlib.collections import LineCollection
 
-    span = tracks.view[:, 1] - tracks.view[:, 0]
-    low, high = tracks.view[:, 0] - span, tracks.view[:, 1] + span
+    low, high = tracks.view.T
     few = len(tracks.paths) <= 3
     for path in tracks.paths:
-        pieces = np.stack([path.points, path.next_points], axis=1)
-        pieces = np.clip(pieces[np.isfinite(pieces).all(axis=(1, 2))], low, high)
+        lines, _ = pieces(path.points, path.next_points, tracks.view)
         for colour, width in (("#000000", 2.6 if few else 1.5), ("#ffffff", 1.2 if few else 0.7)):
-            axes.add_collection(LineCollection(list(pieces), colors=colour, linewidths=width, capstyle="round",
-                                               zorder=3), autolim=False)
+            axes.add_collection(
+                LineCollection(list(lines), colors=colour, linewidths=width, capstyle="round", zorder=3),
+                autolim=False,
+            )
         seen = path.points[np.all((path.points >= low) & (path.points <= high), axis=1)]
         if few and len(seen) <= 150:
-            axes.plot(*seen.T, "o", markersize=3, markerfacecolor="#ffffff", markeredgecolor="#000000",
-                      markeredgewidth=0.5, zorder=4)
+            axes.plot(
+                *seen.T,
+                "o",
+                markersize=3,
+                markerfacecolor="#ffffff",
+                markeredgecolor="#000000",
+                markeredgewidth=0.5,
+                zorder=4,
+            )
 
 
 def draw_marks(axes: Axes, marks: Sequence[Mark]) -> list[Any]:
@@ -125,15 +167,37 @@ def draw_marks(axes: Axes, marks: Sequence[Mark]) -> list[Any]:
         points = np.array([point for name, point in marks if name == kind], float)
         colour, shape = style.OUTCOMES.get(kind, (style.GREY, "o"))
         few = len(points) <= 40
-        axes.plot(*points.T[:2], linestyle="none", marker=shape, markersize=(12 if shape == "*" else 8) if few else 6,
-                  markerfacecolor=colour, markeredgecolor="#000000", markeredgewidth=0.7, zorder=6, clip_on=False)
+        axes.plot(
+            *points.T[:2],
+            linestyle="none",
+            marker=shape,
+            markersize=(12 if shape == "*" else 8) if few else 6,
+            markerfacecolor=colour,
+            markeredgecolor="#000000",
+            markeredgewidth=0.7,
+            zorder=6,
+            clip_on=False,
+        )
         handles.append(style.mark(kind, f"{style.words(kind)} ({len(points)})"))
     return handles
 
 
+def draw_slices_of(run: Descent, variables: tuple[str, str] | None, heights: str, theme: Theme) -> Figure:
+    """Draw slices through the best end of a run, the first one if none is finite."""
+    ends = run.objective.value(run.ends) * (-1.0 if run.ascent else 1.0)
+    best = int(np.argmin(np.where(np.isfinite(ends), ends, np.inf)))
+    which = "the end" if len(ends) == 1 else f"the best of {len(ends):,} ends"
+    return draw_slices(run.objective, run.ends[best], variables, heights, theme, captions.method(run), which)
+
+
 def draw_slices(
-    f: Objective, point: Array, variables: tuple[str, str] | None, heights: str, theme: Theme,
-    method: str = "", what: str = "the point",
+    f: Objective,
+    point: Array,
+    variables: tuple[str, str] | None,
+    heights: str,
+    theme: Theme,
+    method: str = "",
+    what: str = "the point",
 ) -> Figure:
     """Draw f along every coordinate through a point, and over two of them."""
     slices = sample_slices(f, point)
@@ -143,7 +207,8 @@ def draw_slices(
     plane = f.dim > 1
     width = 2.1 * columns + (4.6 if plane else 2.5)
     figure = style.new_figure(width, max(4.2, 1.45 * rows + 1.3), theme)
-    left, right = (figure.subfigures(1, 2, width_ratios=[2.1 * columns, 4.6]) if plane else (figure, None))
+    parts: Any = figure.subfigures(1, 2, width_ratios=[2.1 * columns, 4.6]) if plane else (figure, None)
+    left, right = parts
     for part in (left, right):
         if part is not None:
             part.set_facecolor(theme.paper)
@@ -154,28 +219,47 @@ def draw_slices(
         field = sample_field(f, heights, pair=pair, point=slices.point)
         axes = right.subplots()
         draw_field(right, axes, field, theme)
-        axes.plot(*slices.point[list(pair)], "P", markersize=10, markerfacecolor=style.VERMILION,
-                  markeredgecolor="#ffffff", markeredgewidth=1.0, zorder=6, clip_on=True)
+        axes.plot(
+            *slices.point[list(pair)],
+            "P",
+            markersize=10,
+            markerfacecolor=style.VERMILION,
+            markeredgecolor="#ffffff",
+            markeredgewidth=1.0,
+            zorder=6,
+            clip_on=True,
+        )
         notes += captions.field_notes(field)
     if f.dim > 2:
-        notes.append(f"A landscape of {f.dim} variables cannot be seen whole: these are slices through {what} "
-                     f"{where(slices.point)}, where f = {short(slices.value)}, the other variables held still")
+        notes.append(
+            f"A landscape of {f.dim} variables cannot be seen whole: these are slices through {what} "
+            f"{where(slices.point)}, where f = {short(slices.value)}, the other variables held still"
+        )
     if slices.left_out:
         notes.append(f"The {count} variables of largest curvature are shown, {slices.left_out} are not")
     return style.finish(figure, theme, style.title_text(f, width), notes, f.label)
 
 
-def _draw_slice_lines(figure: Any, f: Objective, slices: Slices, shape: tuple[int, int], theme: Theme) -> None:
+def _draw_slice_lines(
+    figure: Any, f: Objective, slices: Slices, shape: tuple[int, int], theme: Theme
+) -> None:
     grid = figure.subplots(*shape, squeeze=False, sharey=True)
-    for axes in grid.flat[len(slices.lines):]:
+    for axes in grid.flat[len(slices.lines) :]:
         axes.set_visible(False)
     for axes, line, i in zip(grid.flat, slices.lines, slices.indices, strict=False):
         first = axes.get_subplotspec().is_first_col()
         style.set_up(axes, theme, style.name_text(f.names[i]), "$f$" if first else "")
         axes.plot(line.x, line.y, color=style.BLUE, linewidth=1.5)
         axes.axvline(slices.point[i], color=style.VERMILION, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.plot(slices.point[i], slices.value, "P", markersize=7, color=style.VERMILION,
-                  markeredgecolor=theme.paper, markeredgewidth=0.6)
+        axes.plot(
+            slices.point[i],
+            slices.value,
+            "P",
+            markersize=7,
+            color=style.VERMILION,
+            markeredgecolor=theme.paper,
+            markeredgewidth=0.6,
+        )
         axes.set_xlim(*f.domain[i])
         axes.set_ylim(*slices.limits)
         axes.xaxis.labelpad = 1

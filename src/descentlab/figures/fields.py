@@ -16,14 +16,16 @@ Array = NDArray[np.float64]
 RESOLUTION = 220
 HEIGHTS = ("auto", "linear", "log", "rank")
 MOST_SLICES = 9
+# A scale will not do if the middle of the area lies this close to one end of it.
+SQUEEZED = 0.12
 
 
 @dataclass(frozen=True)
 class Scale:
     """Values → heights in [0, 1]: "linear", "log" (of the height above the lowest) or "rank".
 
-    ranks: the sorted values a rank is looked up in; offset: what "log" adds so that the lowest
-    place has a logarithm.
+    ranks, levels: values ascending and the share of the area below each, for "rank"; offset: what
+    "log" adds so that the lowest place has a logarithm.
     """
 
     kind: str
@@ -31,6 +33,7 @@ class Scale:
     high: float
     offset: float
     ranks: Array
+    levels: Array
 
     def heights(self, values: Array) -> Array:
         """Return the heights of `values`; NaN stays NaN."""
@@ -39,8 +42,7 @@ class Scale:
             if self.high <= self.low:
                 return np.where(np.isnan(v), np.nan, 0.5)
             if self.kind == "rank":
-                steps = np.linspace(0.0, 1.0, len(self.ranks))
-                return np.where(np.isnan(v), np.nan, np.interp(v, self.ranks, steps))
+                return np.where(np.isnan(v), np.nan, np.interp(v, self.ranks, self.levels))
             if self.kind == "log":
                 bottom, top = np.log10(self.offset), np.log10(self.high - self.low + self.offset)
                 return np.asarray((np.log10(v - self.low + self.offset) - bottom) / (top - bottom))
@@ -49,13 +51,13 @@ class Scale:
     def values(self, heights: Array) -> Array:
         """Return the values at `heights`, the inverse of `heights`."""
         if self.high <= self.low:
-            return np.full_like(heights, self.low)
+            return np.full(np.shape(heights), self.low)
         if self.kind == "rank":
-            return np.interp(heights, np.linspace(0.0, 1.0, len(self.ranks)), self.ranks)
+            return np.interp(heights, self.levels, self.ranks)
         if self.kind == "log":
             bottom, top = np.log10(self.offset), np.log10(self.high - self.low + self.offset)
-            return self.low + 10 ** (bottom + heights * (top - bottom)) - self.offset
-        return self.low + heights * (self.high - self.low)
+            return np.asarray(self.low + 10 ** (bottom + heights * (top - bottom)) - self.offset)
+        return np.asarray(self.low + heights * (self.high - self.low))
 
     @property
     def words(self) -> str:
@@ -107,8 +109,12 @@ class Slices:
 
 
 def sample_field(
-    f: Objective, heights: str = "auto", view: Array | None = None, resolution: int = RESOLUTION,
-    pair: tuple[int, int] = (0, 1), point: Array | None = None,
+    f: Objective,
+    heights: str = "auto",
+    view: Array | None = None,
+    resolution: int = RESOLUTION,
+    pair: tuple[int, int] = (0, 1),
+    point: Array | None = None,
 ) -> Field:
     """Sample f over two of its variables, the others held at `point`.
 
@@ -138,22 +144,31 @@ def choose_scale(values: Array, kind: str = "auto") -> Scale:
     """
     v = np.sort(values[np.isfinite(values) & (np.abs(values) < HUGE)])
     if not v.size:
-        return Scale("linear" if kind == "auto" else kind, 0.0, 0.0, 1.0, np.zeros(2))
+        return Scale("linear" if kind == "auto" else kind, 0.0, 0.0, 1.0, np.zeros(1), np.zeros(1))
     low, high = float(v[0]), float(v[-1])
     if high - low <= 1e-12 * max(abs(low), abs(high)):
         high = low
     # The lowest two per mille of the area share the lowest height.
     offset = max(float(np.quantile(v, 0.002)) - low, 1e-9 * (high - low)) or 1.0
-    ranks = np.quantile(v, np.linspace(0.0, 1.0, 1001))
-    scales = {name: Scale(name, low, high, offset, ranks) for name in ("linear", "log", "rank")}
+    ranks, levels = _ranks(v, low, high)
+    scales = {name: Scale(name, low, high, offset, ranks, levels) for name in ("linear", "log", "rank")}
     if kind != "auto":
         return scales[kind]
     sample = v[:: max(1, v.size // 5000)]
-    for name, squeezed, band in (("linear", 0.12, 0.12), ("log", 0.12, 0.12)):
+    for name in ("linear", "log"):
         tenth, middle, ninetieth = np.quantile(scales[name].heights(sample), [0.1, 0.5, 0.9])
-        if high <= low or (squeezed <= middle <= 1 - squeezed and ninetieth - tenth >= band):
+        if SQUEEZED <= middle <= 1 - SQUEEZED and ninetieth - tenth >= SQUEEZED:
             return scales[name]
-    return scales["rank"]
+    # Where most of the area is one plateau, ranks would only show its rounding.
+    return scales["rank" if levels.size > 500 else "linear"]
+
+
+def _ranks(v: Array, low: float, high: float) -> tuple[Array, Array]:
+    """Return values and the share of the sorted v below each; values equal to rounding share one."""
+    table = np.quantile(v, np.linspace(0.0, 1.0, 1001))
+    grain = 1e-12 * (high - low) or 1.0
+    _, first, count = np.unique(np.round((table - low) / grain), return_index=True, return_counts=True)
+    return table[first], (first + (count - 1) / 2) / 1000
 
 
 def sample_slices(f: Objective, point: Array, most: int = MOST_SLICES) -> Slices:
@@ -164,7 +179,7 @@ def sample_slices(f: Objective, point: Array, most: int = MOST_SLICES) -> Slices
         indices = np.sort(np.argsort(-_curvature(f, point), kind="stable")[:most])
     lines = []
     for i in indices:
-        x = np.linspace(*f.domain[i], 400)
+        x = np.linspace(f.domain[i, 0], f.domain[i, 1], 400)
         # The point itself is a sample, so that its mark lies on the line.
         x = np.unique(np.append(x, point[i])) if f.domain[i, 0] < point[i] < f.domain[i, 1] else x
         where = np.tile(point, (len(x), 1))
@@ -172,8 +187,14 @@ def sample_slices(f: Objective, point: Array, most: int = MOST_SLICES) -> Slices
         y = f.value(where)
         lines.append(Line(x, np.where(np.isfinite(y) & (np.abs(y) < HUGE), y, np.nan), (), visible_range(y)))
     limits = visible_range(np.concatenate([line.y for line in lines]))
-    return Slices(tuple(lines), tuple(int(i) for i in indices), point, float(f.value(point)), limits,
-                  f.dim - len(indices))
+    return Slices(
+        tuple(lines),
+        tuple(int(i) for i in indices),
+        point,
+        float(f.value(point)),
+        limits,
+        f.dim - len(indices),
+    )
 
 
 def _curvature(f: Objective, point: Array) -> Array:

@@ -41,7 +41,8 @@ class SweepData:
 
     result (n, m): the final point of one variable, else the final value; m = 1 if one axis
     varies. outcomes (n, m). starts (n, 2): the starts of two variables, where these vary.
-    held: the axes held at their first entry though varied, "name = label".
+    far (n, m): not finite, diverged, or beyond any sensible picture. held: the axes held at their
+    first entry though varied, "name = label".
     """
 
     first: Axis
@@ -49,6 +50,7 @@ class SweepData:
     result: Array
     what: str
     outcomes: NDArray[np.str_]
+    far: NDArray[np.bool_]
     starts: Array | None
     held: tuple[str, ...]
 
@@ -105,7 +107,25 @@ def sweep_data(sweep: Sweep, axes: tuple[str, ...] | None = None) -> SweepData:
     second = _axis(sweep, chosen[1]) if len(chosen) == 2 else None
     name = sweep.objective.names[0]
     what = f"final {name}" if one else "final value of f"
-    return SweepData(_axis(sweep, chosen[0]), second, result, what, outcomes, plane, held)
+    far = _far(sweep, result) | np.isin(outcomes, ("diverged", "nonfinite"))
+    return SweepData(_axis(sweep, chosen[0]), second, result, what, outcomes, far, plane, held)
+
+
+def _far(sweep: Sweep, result: Array) -> NDArray[np.bool_]:
+    """Tell which results are out of the picture: a box's side outside the box, or well above every start."""
+    f = sweep.objective
+    points = np.asarray(sweep.axes["start"], float)
+    with np.errstate(all="ignore"):
+        if f.dim == 1:
+            outside = np.maximum(f.domain[0, 0] - result, result - f.domain[0, 1])
+            return np.asarray(~(outside <= max(float(f.widths[0]), float(np.abs(points).max()))))
+        downhill = result * (-1.0 if sweep.ascent else 1.0)
+        started = f.value(points) * (-1.0 if sweep.ascent else 1.0)
+        top = np.max(started[np.isfinite(started)], initial=-np.inf)
+        low = np.min(downhill[np.isfinite(downhill)], initial=np.inf)
+        return np.asarray(
+            ~(downhill <= top + max(top - low, 0.0)) if np.isfinite(top) else ~np.isfinite(result)
+        )
 
 
 def _axis(sweep: Sweep, name: str) -> Axis:
@@ -128,16 +148,37 @@ def survey_data(survey: Survey, most: int = MOST_BARS) -> SurveyData:
     """Return the bars of a survey: the `most` lowest minima, the other minima, the other outcomes."""
     total = max(len(survey.assignment), 1)
     bars = [
-        Bar(f"f = {short(m.value)} at {where(m.point)}" + ("" if m.kind == "interior" else f" ({m.kind})"),
-            m.hits / total, (float(m.share_interval[0]), float(m.share_interval[1])), i, "")
+        Bar(
+            f"f = {short(m.value)} at {where(m.point)}" + ("" if m.kind == "interior" else f" ({m.kind})"),
+            m.hits / total,
+            (float(m.share_interval[0]), float(m.share_interval[1])),
+            i,
+            "",
+        )
         for i, m in enumerate(survey.minima[:most])
     ]
     more = survey.minima[most:]
     if more:
-        bars.append(Bar(f"{len(more)} higher minima", sum(m.hits for m in more) / total, None, None, "minimum"))
+        bars.append(
+            Bar(
+                f"{len(more)} higher minim{'a' if len(more) > 1 else 'um'}",
+                sum(m.hits for m in more) / total,
+                None,
+                None,
+                "minimum",
+            )
+        )
     names, counts = np.unique(survey.end_outcomes[survey.assignment < 0], return_counts=True)
-    for k in np.argsort(-counts, kind="stable"):
-        bars.append(Bar(f"ended as: {str(names[k]).replace('_', ' ')}", counts[k] / total, None, None, str(names[k])))
+    bars += [
+        Bar(
+            f"ended as: {str(names[k]).replace('_', ' ')}",
+            float(counts[k] / total),
+            None,
+            None,
+            str(names[k]),
+        )
+        for k in np.argsort(-counts, kind="stable")
+    ]
     return SurveyData(tuple(bars), len(survey.assignment))
 
 
@@ -148,6 +189,17 @@ def short(value: float, digits: int = 4) -> str:
     ('−1.234e−05', '3')
     """
     return f"{float(value) + 0.0:.{digits}g}".replace("-", "−")
+
+
+def tick(value: float, grain: float = 0.0) -> str:
+    """Write a number on a scale: three digits, no exponent while zeros are few; below `grain` it is zero.
+
+    >>> tick(8312.0), tick(90000.0), tick(-2.1e9), tick(1e-17, 1e-9)
+    ('8310', '90000', '−2.1e+09', '0')
+    """
+    value = 0.0 if abs(value) < grain else float(value)
+    text = f"{value:.3g}"
+    return (f"{float(text):.0f}" if 1000 <= abs(value) < 1e6 else text).replace("-", "−")
 
 
 def where(point: Array, most: int = 4) -> str:

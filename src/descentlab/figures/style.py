@@ -89,7 +89,9 @@ def set_up(axes: Axes, theme: Theme, x: str = "", y: str = "", title: str = "", 
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(theme.muted)
         spine.set_linewidth(0.8)
-    axes.tick_params(which="both", colors=theme.muted, labelcolor=theme.ink, labelsize=SMALL, length=3, width=0.8)
+    axes.tick_params(
+        which="both", colors=theme.muted, labelcolor=theme.ink, labelsize=SMALL, length=3, width=0.8
+    )
     axes.tick_params(which="minor", length=2, width=0.6)
     if grid:
         axes.grid(True, color=theme.faint, linewidth=0.6)
@@ -102,18 +104,27 @@ def set_up(axes: Axes, theme: Theme, x: str = "", y: str = "", title: str = "", 
         axis.get_offset_text().set(color=theme.ink, fontsize=SMALL)
 
 
-def finish(figure: Figure, theme: Theme, title: str, caption: Sequence[str], plain_title: str = "") -> Figure:
+def finish(
+    figure: Figure,
+    theme: Theme,
+    title: str,
+    caption: Sequence[str],
+    plain_title: str = "",
+    room: int = 0,
+) -> Figure:
     """Put the title above and the caption below, wrapped to the figure's width.
 
-    The figure's label holds both as plain text, for readers who cannot see it.
+    room: lines to leave free below the title, for `legend_above`. The figure's label holds title
+    and caption as plain text, for readers who cannot see it.
     """
     sentences = [s for s in caption if s]
     text = " ".join(s if s.endswith((".", ":")) else s + "." for s in sentences)
-    figure.suptitle(title, fontsize=LARGE, color=theme.ink, x=0.01, ha="left")
-    # About 15.5 characters of 7.5-point text fit an inch.
-    lines = textwrap.wrap(text, int(figure.get_figwidth() * 15.5)) or [""]
-    figure.supxlabel(escaped("\n".join(lines)), fontsize=7.5, color=theme.muted, x=0.01, ha="left",
-                     linespacing=1.35)
+    figure.suptitle(title + "\n " * room, fontsize=LARGE, color=theme.ink, x=0.01, ha="left")
+    # About 17 characters of 7.5-point text fit an inch.
+    lines = textwrap.wrap(text, int(figure.get_figwidth() * 17)) or [""]
+    figure.supxlabel(
+        escaped("\n".join(lines)), fontsize=7.5, color=theme.muted, x=0.01, ha="left", linespacing=1.35
+    )
     figure.set_label(f"{plain_title or title} {text}".strip())
     return figure
 
@@ -124,11 +135,33 @@ def legend(axes: Axes, theme: Theme, handles: Sequence[Any] = (), columns: int =
     if not given:
         return
     settings: dict[str, Any] = {
-        "loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": min(columns, len(given)), "frameon": False,
-        "fontsize": SMALL, "labelcolor": theme.ink, "borderaxespad": 0.2, "handletextpad": 0.5,
+        "loc": "lower left",
+        "bbox_to_anchor": (0.0, 1.0),
+        "ncols": min(columns, len(given)),
+        "frameon": False,
+        "fontsize": SMALL,
+        "labelcolor": theme.ink,
+        "borderaxespad": 0.2,
+        "handletextpad": 0.5,
         "columnspacing": 1.4,
     }
     axes.legend(handles=given, **{**settings, **options})
+
+
+def legend_above(axes: Axes, theme: Theme, handles: Sequence[Any], columns: int = 4) -> int:
+    """Put a legend above the title of the upper left axes; return the lines it needs, for `finish`.
+
+    It may reach over neighbouring axes, so it takes no part in the layout.
+    """
+    from matplotlib.transforms import ScaledTranslation
+
+    if not handles:
+        return 0
+    figure: Any = axes.figure
+    shift = ScaledTranslation(0.0, 20 / 72, figure.dpi_scale_trans)
+    legend(axes, theme, handles, columns, bbox_transform=axes.transAxes + shift)
+    axes.get_legend().set_in_layout(False)  # type: ignore[union-attr]
+    return -(-len(handles) // min(columns, len(handles)))
 
 
 def mark(outcome: str, label: str = "", size: float = 9, edge: str = "#000000") -> Any:
@@ -136,9 +169,20 @@ def mark(outcome: str, label: str = "", size: float = 9, edge: str = "#000000") 
     from matplotlib.lines import Line2D
 
     colour, shape = OUTCOMES.get(outcome, (GREY, "o"))
-    looks = {"markeredgecolor": colour if shape == "x" else edge, "markeredgewidth": 1.6 if shape == "x" else 0.6}
-    return Line2D([], [], linestyle="none", marker=shape, markersize=size, markerfacecolor=colour,
-                  label=label or words(outcome), **looks)
+    looks: dict[str, Any] = {
+        "markeredgecolor": colour if shape == "x" else edge,
+        "markeredgewidth": 1.6 if shape == "x" else 0.6,
+    }
+    return Line2D(
+        [],
+        [],
+        linestyle="none",
+        marker=shape,
+        markersize=size,
+        markerfacecolor=colour,
+        label=label or words(outcome),
+        **looks,
+    )
 
 
 def words(outcome: str) -> str:
@@ -155,10 +199,35 @@ def step_colours() -> Colormap:
     return LinearSegmentedColormap.from_list("steps", plasma)
 
 
+def step_norm(steps: Any, last: int) -> Any:
+    """Return how steps become colours: evenly, or by logarithm where most that is seen happens early."""
+    from matplotlib.colors import FuncNorm, Normalize
+
+    top = max(last, 1)
+    if top > 20 and np.median(steps) < 0.2 * top:
+        return FuncNorm((np.log1p, np.expm1), 0, top)
+    return Normalize(0, top)
+
+
+def step_bar(figure: Figure, points: Any, axes: Any, theme: Theme, last: int) -> None:
+    """Add a colour bar of steps with whole numbers."""
+    from matplotlib.colors import FuncNorm
+    from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+    bar = colorbar(figure, points, axes, theme, "step")
+    if isinstance(points.norm, FuncNorm):
+        ticks = [0, *(d * 10**p for p in range(9) for d in (1, 3) if d * 10**p < 0.8 * last), last]
+        bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
+        bar.ax.yaxis.set_minor_locator(NullLocator())
+        bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    else:
+        bar.ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+
 def colorbar(figure: Figure, mappable: Any, axes: Any, theme: Theme, label: str, ticks: Any = None) -> Any:
     """Add a slim colour bar with a label."""
     bar = figure.colorbar(mappable, ax=axes, pad=0.02, fraction=0.05, aspect=28, ticks=ticks)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(colors=theme.muted, labelcolor=theme.ink, labelsize=SMALL, length=2.5)
     bar.set_label(label, fontsize=SMALL, color=theme.ink)
     bar.ax.yaxis.get_offset_text().set(color=theme.ink, fontsize=SMALL)

@@ -22,6 +22,8 @@ MOST_PATHS = 40
 MOST_SERIES = 40
 # A view grows with the paths up to this share of the box on each side; beyond it they are cut.
 ROOM = 0.5
+# Series reach this far: their scales are logarithmic where they do.
+LARGEST = 1e250
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,10 @@ def evenly(count: int, most: int) -> NDArray[np.int64]:
 
 def curve_tracks(run: Descent) -> Tracks:
     """Return the descents of a 1-D run in the plane of (x, f)."""
-    x = run.points[..., 0]
-    view_x = widened(run.objective.domain[:1], x[..., None])
+    x, box = run.points[..., 0], run.objective.domain[:1]
+    view_x = widened(box, x[..., None])
     inside = (x >= view_x[0, 0]) & (x <= view_x[0, 1])
-    grid = run.objective.value(np.linspace(*run.objective.domain[0], 400)[:, None])
+    grid = run.objective.value(np.linspace(box[0, 0], box[0, 1], 400)[:, None])
     seen = np.concatenate([grid, run.values[inside]])
     seen = seen[np.isfinite(seen) & (np.abs(seen) < HUGE)]
     low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 1.0)
@@ -145,10 +147,29 @@ def thin(points: Array, view: Array, row: int = 0, most: int = MOST_POINTS) -> T
     kept = np.unique(np.concatenate([[0], first, [last]])).astype(np.int64)
     hidden = max(len(kept) - most, 0)
     if hidden:
-        kept = np.concatenate([kept[: most // 2], kept[-(most - most // 2):]])
+        kept = np.concatenate([kept[: most // 2], kept[-(most - most // 2) :]])
     outside = np.flatnonzero(~inside)
     left_at = int(outside[0]) if outside.size else None
     return Track(row, kept, points[kept], points[np.minimum(kept + 1, last)], left_at, hidden)
+
+
+def pieces(here: Array, there: Array, view: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Return the steps as line pieces (n, 2, 2), and which of the rows given these are.
+
+    Pieces that begin far outside the view are left out, and those that end there are shortened,
+    along their direction, so that drawing meets no huge numbers.
+    """
+    span = view[:, 1] - view[:, 0]
+    low, high = view[:, 0] - span, view[:, 1] + span
+    with np.errstate(all="ignore"):
+        kept = np.all((here >= low) & (here <= high), axis=1) & np.isfinite(there).all(axis=1)
+        here, there = here[kept], there[kept]
+        # Halved first: a difference of huge numbers may overflow.
+        move = (there / 2 - here / 2) * 2
+        room = np.where(move > 0, high - here, low - here) / move
+        share = np.minimum(np.min(np.where(move == 0, np.inf, room), axis=1, initial=1.0), 1.0)
+        ends = here + np.nan_to_num(share)[:, None] * np.where(np.isfinite(move), move, 0.0)
+    return np.stack([here, ends], axis=1), kept
 
 
 def series(run: Descent) -> Series:
@@ -171,13 +192,22 @@ def series(run: Descent) -> Series:
     panels: list[Panel] = []
     if len(rows) == 1:
         shown = names[:8]
-        panels.append(_panel("parameter", steps * len(shown), [run.points[rows[0], : len(steps[0]), k]
-                                                               for k in range(len(shown))], shown, False))
+        panels.append(
+            _panel(
+                "parameter",
+                steps * len(shown),
+                [run.points[rows[0], : len(steps[0]), k] for k in range(len(shown))],
+                shown,
+                False,
+            )
+        )
         slopes = [run.gradients[rows[0], : len(steps[0]), k] for k in range(len(shown))]
         panels.append(_slopes(steps * len(shown), slopes, shown))
     else:
-        panels += [_panel(f"parameter {name}", steps, cut(run.points[..., k]), starts, False)
-                   for k, name in enumerate(names[:4])]
+        panels += [
+            _panel(f"parameter {name}", steps, cut(run.points[..., k]), starts, False)
+            for k, name in enumerate(names[:4])
+        ]
         if dim == 1:
             panels.append(_slopes(steps, cut(run.gradients[..., 0]), starts))
         else:
@@ -199,10 +229,16 @@ def _slopes(steps: list[NDArray[np.int64]], values: list[Array], names: tuple[st
 
 
 def _panel(
-    what: str, steps: list[NDArray[np.int64]], values: list[Array], names: tuple[str, ...], log: bool | None,
+    what: str,
+    steps: list[NDArray[np.int64]],
+    values: list[Array],
+    names: tuple[str, ...],
+    log: bool | None,
 ) -> Panel:
     """Return a panel, its lines thinned; log=None decides by the values."""
-    drawn = [decimate(s, np.where(np.abs(v) < HUGE, v, np.nan)) for s, v in zip(steps, values, strict=True)]
+    drawn = [
+        decimate(s, np.where(np.abs(v) < LARGEST, v, np.nan)) for s, v in zip(steps, values, strict=True)
+    ]
     if log is None:
         log = spans_decades([v for _, v in drawn])
     return Panel(what, tuple(s for s, _ in drawn), tuple(v for _, v in drawn), tuple(names), log)

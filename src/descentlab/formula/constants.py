@@ -89,7 +89,7 @@ def check_exponent(exponent: Value, position: int) -> None:
 def negative_base(exponent: Value | None, position: int) -> Refusal:
     """Return the refusal of a negative number to a power that is not a whole number."""
     if exponent is None:
-        return Refusal("A negative number to a varying power is not a real number.", position)
+        return Refusal("Zero or a negative number to a varying power has no real value.", position)
     hint = ""
     if isinstance(exponent, Fraction) and exponent.denominator == 3:
         hint = " For the real cube root write cbrt(...), as in cbrt(-8) = -2."

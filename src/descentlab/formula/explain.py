@@ -16,7 +16,7 @@ from sympy import Expr, Symbol
 from descentlab.errors import unknown
 from descentlab.formula.kinks import Kink, find_kinks
 from descentlab.formula.layout import EQUALS, Layout, Math, derivative, row, slope
-from descentlab.formula.mathml import Sentence, equation, latex, mathml, prose, prose_html, text
+from descentlab.formula.mathml import Sentence, equation, latex, lines, mathml, prose, prose_html, text
 from descentlab.formula.rules import Rules, listed
 
 # More steps than this no one reads; the rest is done by the same rules, and counted.
@@ -129,30 +129,30 @@ class Derivation:
 
     def text(self) -> str:
         """Return the whole derivation as plain text, sub-steps indented."""
-        lines = [*self.notes]
+        written = [*self.notes]
         for step, closes in self._reading():
             indent = "   " * step.depth
             if closes:
-                lines.append(f"{indent}   Together ({step.number}): {text(step.closing)}")
+                written.append(f"{indent}   Together ({step.number}): {text(step.closing)}")
                 continue
-            lines.append(f"{indent}{step.number}. {step.title}: {step.explanation}")
-            lines.append(f"{indent}   {text(step.opening)}")
-            lines += [f"{indent}   {step.reminder}"] * bool(step.reminder)
-        lines.append(f"Result: {text(row(self.slope, EQUALS, Math(self.result)))}")
+            written.append(f"{indent}{step.number}. {step.title}: {step.explanation}")
+            written.append(f"{indent}   {text(step.opening)}")
+            written += [f"{indent}   {step.reminder}"] * bool(step.reminder)
+        written.append(f"Result: {text(row(self.slope, EQUALS, Math(self.result)))}")
         if self.tidied != self.result:
-            lines.append(f"Tidied: {text(row(self.slope, EQUALS, Math(self.tidied)))}")
-        lines += [f"Note: {kink.sentence}" for kink in self.kinks]
-        return "\n".join(lines)
+            written.append(f"Tidied: {text(row(self.slope, EQUALS, Math(self.tidied)))}")
+        written += [f"Note: {kink.sentence}" for kink in self.kinks]
+        return "\n".join(written)
 
     def latex(self) -> str:
         """Return the derivation as one LaTeX `aligned` environment."""
-        lines = []
+        written = []
         for step, closes in self._reading():
             right = step.result if closes or step.statement is None else step.statement
             said = f"together ({step.number})" if closes else f"({step.number}) {step.rule}"
-            lines.append(rf"{latex(step.sought)} &= {latex(right)} && \text{{{said}}}")
-        lines.append(rf"{latex(self.slope)} &= {latex(self.tidied)} && \text{{result}}")
-        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+            written.append(rf"{latex(step.sought)} &= {latex(right)} && \text{{{said}}}")
+        written.append(rf"{latex(self.slope)} &= {latex(self.tidied)} && \text{{result}}")
+        return "\\begin{aligned}\n" + " \\\\\n".join(written) + "\n\\end{aligned}"
 
     def mathml(self) -> str:
         """Return the derivation as an HTML fragment: nested lists with MathML, no script or style."""
@@ -201,8 +201,10 @@ class Derivation:
 
 
 def _line(layout: Layout, label: str = "") -> str:
-    """Return a formula on a line of its own, which scrolls sideways when it is too long."""
-    return f'<div style="overflow-x: auto; padding: 0.2em 0">{label}{mathml(layout, large=True)}</div>'
+    """Return a formula on a line of its own, or on several; too wide a line scrolls sideways."""
+    style = "overflow-x: auto; overflow-y: hidden; padding: 0.4em 0"
+    broken = "<br/>".join(mathml(line, large=True) for line in lines(layout))
+    return f'<div style="{style}">{label}{broken}</div>'
 
 
 def derive(expression: Expr, name: str, names: Sequence[str]) -> Derivation:
@@ -211,7 +213,7 @@ def derive(expression: Expr, name: str, names: Sequence[str]) -> Derivation:
     `names` are all the variables; with more than one the derivative is a partial one.
     Raises InputError for an unknown variable or for something outside the function table.
 
-    >>> x = sympy.Symbol("x")
+    >>> x = Symbol("x")
     >>> print(derive(x**2, "x", ["x"]).text())
     1. Power rule: the exponent 2 comes down in front and is lowered by one.
        d/dx [x**2] = 2*x

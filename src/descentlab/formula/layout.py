@@ -8,6 +8,7 @@ expressions (`Math`) among their leaves.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -138,6 +139,8 @@ def arrange(expression: Expr, inline: bool = False) -> Layout:
     return _arrange(expression, inline)[0]
 
 
+# The steps of a derivation repeat each other's subexpressions, and SymPy's ordering is slow.
+@functools.lru_cache(maxsize=8192)
 def _arrange(node: Expr, inline: bool) -> tuple[Layout, int]:
     """Return the layout and how tightly it binds."""
     if node.is_Symbol:
@@ -184,7 +187,8 @@ def _sum(node: Expr, inline: bool) -> Layout:
     return row(*items)
 
 
-def signed_terms(node: Expr, flip: bool = True) -> list[tuple[bool, Expr]]:
+@functools.lru_cache(maxsize=8192)
+def signed_terms(node: Expr, flip: bool = True) -> tuple[tuple[bool, Expr], ...]:
     """Return the terms of a sum in written order, each as (it is subtracted, the term without sign).
 
     SymPy's order, which has falling powers, but a term that is added comes first if there is one.
@@ -194,7 +198,7 @@ def signed_terms(node: Expr, flip: bool = True) -> list[tuple[bool, Expr]]:
     if terms[0][0] and not _falling_powers(node):
         first = next((i for i, (negative, _) in enumerate(terms) if not negative), 0)
         terms.insert(0, terms.pop(first))
-    return terms
+    return tuple(terms)
 
 
 def _signed(term: Expr, flip: bool) -> tuple[bool, Expr]:

@@ -14,6 +14,8 @@ MOST_BRACKETS = 100
 MOST_NAME_CHARACTERS = 40
 
 LARGEST_EXPONENT = 1_000
+# Powers inside u of u^(a/(b + c)): see _check_split in convert.py.
+LARGEST_SPLIT_EXPONENT = 12
 # Numerator or denominator of an exact exponent: 0.3333333333333333 has 54 bits.
 MOST_EXPONENT_BITS = 64
 MOST_LITERAL_DIGITS = 300
@@ -27,4 +29,4 @@ MOST_BITS = 4_096
 # formula share an allowance, to which numbers of up to 32 bits do not count.
 MOST_ROOT_BITS = 512
 FREE_ROOT_BITS = 32
-MOST_ROOT_BITS_TOGETHER = 2_048
+MOST_ROOT_BITS_TOGETHER = 1_024

@@ -8,6 +8,7 @@ Plain text is what the formula parser reads back.
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 
@@ -53,12 +54,12 @@ def mathml(thing: Expr | Layout, large: bool = False) -> str:
 
 def equation(left: Expr | Layout, right: Expr | Layout) -> str:
     """Return `left = right` as displayed MathML; a long sum on the right is set on several lines."""
-    lines = _lines(right)
-    if len(lines) == 1:
-        return _BLOCK.format(_mathml(row(_layout(left), EQUALS, lines[0])))
+    broken = lines(right)
+    if len(broken) == 1:
+        return _BLOCK.format(_mathml(row(_layout(left), EQUALS, broken[0])))
     cell = '<mtd style="text-align: {}; padding: 0.2em 0">{}</mtd>'
     rows = []
-    for i, line in enumerate(lines):
+    for i, line in enumerate(broken):
         first = cell.format("right", _mathml(row(_layout(left), EQUALS)) if i == 0 else "")
         rows.append(f"<mtr>{first}{cell.format('left', _mathml(line))}</mtr>")
     return _BLOCK.format('<mtable displaystyle="true">' + "".join(rows) + "</mtable>")
@@ -81,7 +82,7 @@ def text(thing: Expr | Layout) -> str:
     >>> text(sympy.exp(1) * sympy.Symbol("x")**2 / 2)
     'e*x**2/2'
     """
-    return _text(thing) if isinstance(thing, Layout) else _TEXT.doprint(thing)
+    return _text(thing) if isinstance(thing, Layout) else _expression_text(thing)
 
 
 # Words and formulas in turn.
@@ -114,6 +115,11 @@ class _TextPrinter(StrPrinter):  # type: ignore[misc]  # SymPy ships no annotati
 _TEXT = _TextPrinter()
 
 
+@functools.lru_cache(maxsize=4096)
+def _expression_text(expression: Expr) -> str:
+    return str(_TEXT.doprint(expression))
+
+
 def _layout(thing: Expr | Layout) -> Layout:
     return thing if isinstance(thing, Layout) else arrange(thing)
 
@@ -123,24 +129,30 @@ def _starts_low(expression: Expr) -> bool:
     return bool(expression.is_Add or expression.could_extract_minus_sign())
 
 
-def _lines(thing: Expr | Layout) -> list[Layout]:
-    """Return a long sum's terms as lines, else the thing itself as the only line."""
-    if isinstance(thing, Math):
-        thing = thing.expression
-    if isinstance(thing, Layout) or not thing.is_Add or len(text(thing)) <= LINE:
-        return [_layout(thing)]
-    lines: list[list[Layout]] = []
+def lines(thing: Expr | Layout) -> list[Layout]:
+    """Return a thing as one line, or as several broken before its outermost =, + and − if it is long."""
+    whole = _layout(thing)
+    if len(_text(whole)) <= LINE:
+        return [whole]
+    items: list[Layout] = []
+    for item in whole.items if isinstance(whole, Row) else (whole,):
+        opened = arrange(item.expression) if isinstance(item, Math) and not item.bracket else item
+        items.extend(opened.items if isinstance(opened, Row) else (opened,))
+    groups: list[list[Layout]] = [[]]
+    for item in items:
+        if item in (EQUALS, PLUS, MINUS) and groups[-1]:
+            groups.append([])
+        groups[-1].append(item)
+    broken: list[list[Layout]] = []
     length = LINE
-    for negative, term in signed_terms(thing):
-        size = len(text(term))
+    for group in groups:
+        size = sum(len(_text(item)) for item in group)
         if length + size > LINE:
-            lines.append([])
+            broken.append([])
             length = 0
-        if negative or len(lines) > 1 or lines[-1]:
-            lines[-1].append(MINUS if negative else PLUS)
-        lines[-1].append(arrange(term))
+        broken[-1].extend(group)
         length += size
-    return [row(*line) for line in lines]
+    return [row(*line) for line in broken]
 
 
 def _is_tall(layout: Layout) -> bool:

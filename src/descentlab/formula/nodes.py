@@ -83,9 +83,7 @@ def raise_to(base: Node, exponent: Node, position: int) -> Node:
     elif exponent.value is not None:
         constants.check_exponent(exponent.value, position)
     elif base.value is not None and base.value <= 0:
-        if base.value < 0:
-            raise constants.negative_base(None, base.position)
-        raise Refusal("Zero to a varying power: write what is meant.", base.position)
+        raise constants.negative_base(None, base.position)
     return _node("power", position, [base, exponent], value)
 
 

@@ -141,7 +141,13 @@ class Objective(ABC):
 
     def _points(self, x: ArrayLike) -> NDArray[np.float64]:
         """Return x as a float array of points, or raise if its last axis is not dim."""
-        points = np.asarray(x, dtype=np.float64)
+        try:
+            points = np.asarray(x, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"Points of {self.label} are arrays of numbers with a last axis of length {self.dim} "
+                f"({', '.join(self.names)}); got {str(x)[:60]!r}."
+            ) from None
         if points.ndim == 0 and self.dim == 1:
             points = points[None]
         if points.ndim == 0 or points.shape[-1] != self.dim:

@@ -49,7 +49,7 @@ def make_box(domain: Domain, names: tuple[str, ...]) -> tuple[NDArray[np.float64
             raise InputError(
                 f"The domain of {name} is {what}: [{low:g}, {high:g}]. The lower bound comes first."
             )
-        if not np.isfinite(high - low):
+        if not np.isfinite(float(high) - float(low)):  # Python floats overflow without a warning
             raise InputError(f"The domain of {name}, [{low:g}, {high:g}], is too wide for float64.")
     box.setflags(write=False)
     low, high = DEFAULT_SIDE

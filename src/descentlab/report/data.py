@@ -62,7 +62,11 @@ def _objective(f: Any) -> dict[str, Any]:
     from descentlab.formula.mathml import text
 
     return {
-        "label": f.label, "names": list(f.names), "domain": as_data(f.domain), "dim": f.dim, "text": f.text,
+        "label": f.label,
+        "names": list(f.names),
+        "domain": as_data(f.domain),
+        "dim": f.dim,
+        "text": f.text,
         "expression": None if f.expression is None else text(f.expression),
         "partials": None if f.partials is None else [text(p) for p in f.partials],
         "notes": list(f.notes),

@@ -13,15 +13,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from descentlab.check import Explanation
-from descentlab.descent import Descent, descend
+from descentlab.descent import Descent, descend, read_starts, whole_number
+from descentlab.errors import InputError
 from descentlab.objective import Objective
 from descentlab.report.words import Answers, answer
 from descentlab.reproduce import Call, command_line, python_lines
 from descentlab.survey import Survey, survey
 
 _DEFAULTS = {
-    "start": None, "optimizer": "gd", "learning_rate": 0.01, "steps": 1000, "tolerance": None,
-    "bounds": "free", "seed": 0, "survey_starts": 1000,
+    "start": None,
+    "optimizer": "gd",
+    "learning_rate": 0.01,
+    "steps": 1000,
+    "tolerance": None,
+    "bounds": "free",
+    "seed": 0,
+    "survey_starts": 1000,
 }
 
 
@@ -102,29 +109,47 @@ def explore(
     Raises InputError for input that cannot be used.
 
     >>> from descentlab.objective import formula
-    >>> found = explore(formula("x^2 - x", domain={"x": (-2, 2)}), start=[1.0], learning_rate=0.1, survey_starts=20)
+    >>> f = formula("x^2 - x", domain={"x": (-2, 2)})
+    >>> found = explore(f, start=[1.0], learning_rate=0.1, survey_starts=20)
     >>> found.answers.found[:3]
     'Yes'
     """
     clock = _Clock(tell)
-    given = {
-        "start": start, "optimizer": optimizer, "learning_rate": learning_rate, "steps": steps,
-        "tolerance": tolerance, "bounds": bounds, "seed": seed, "survey_starts": survey_starts,
+    settings: dict[str, Any] = {
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "steps": steps,
+        "tolerance": tolerance,
+        "bounds": bounds,
+        "seed": seed,
     }
+    starts = read_starts(start, f, whole_number(seed, "seed", 0, 2**63 - 1))
+    if len(starts) > 1:
+        raise InputError(
+            f"explore looks at one start closely, but {len(starts):,} were given. descend takes several."
+        )
     with clock.timed("descent", "descending"):
-        run = descend(f, start, optimizer, learning_rate, steps, tolerance, bounds, seed, **parameters)
-        nudged = _nudged(run, parameters)
+        run = descend(f, start, **(settings | parameters))
+        nudged = _nudged(run, settings | parameters)
     with clock.timed("derivative", "working out the derivative"):
         explanation = None if f.expression is None else f.explain(run.seed)
     with clock.timed("survey", f"descending from {survey_starts} random starts"):
-        many = survey(f, survey_starts, optimizer, "auto", seed=seed, **parameters)
+        chosen: dict[str, Any] = {"optimizer": optimizer, "seed": seed, **parameters}
+        many = survey(f, survey_starts, learning_rate="auto", **chosen)
     return Exploration(
-        f, explanation, run, nudged, many, run.seed, clock.seconds, versions(),
-        Call(given, dict(parameters), _DEFAULTS),
+        f,
+        explanation,
+        run,
+        nudged,
+        many,
+        run.seed,
+        clock.seconds,
+        versions(),
+        Call({"start": start, **settings, "survey_starts": survey_starts}, dict(parameters), _DEFAULTS),
     )
 
 
-def _nudged(run: Descent, parameters: Mapping[str, float]) -> Descent | None:
+def _nudged(run: Descent, settings: Mapping[str, Any]) -> Descent | None:
     """Descend again from beside the first start, if that start sits where nothing moves it."""
     escape = run.verdicts[0].evidence.get("escape")
     if escape is None or (run.points[0] != run.points[0, 0]).any():
@@ -132,11 +157,7 @@ def _nudged(run: Descent, parameters: Mapping[str, float]) -> Descent | None:
     f, place = run.objective, run.points[0, 0]
     direction = np.linalg.eigh(f.hessian(place))[1][:, 0]
     direction = direction * (1.0 if direction[np.abs(direction).argmax()] > 0 else -1.0)
-    settings = {
-        name: run.call.settings[name]
-        for name in ("optimizer", "learning_rate", "steps", "tolerance", "bounds", "seed")
-    }
-    return descend(f, place + escape["nudge"] * direction, **settings, **parameters)
+    return descend(f, place + escape["nudge"] * direction, **settings)
 
 
 def versions() -> dict[str, str]:

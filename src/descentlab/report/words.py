@@ -6,20 +6,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from descentlab.wording import short, where
 from descentlab.descent import Descent
 from descentlab.survey import Minimum, Survey
+from descentlab.wording import short, where
 
 # "The same value": against the heights of the landscape, far below anything a person would call lower.
 SAME = 1e-6
 
 _ELSEWHERE = {
-    "maximum": "on a maximum", "saddle": "on a saddle point", "degenerate": "at a degenerate point",
-    "plateau": "on a plateau", "cycle": "in a cycle", "diverged": "diverged", "nonfinite": "where f is not finite",
-    "left_domain": "outside the domain", "at_bound": "at a bound", "out_of_steps": "out of steps",
-    "kink": "at a kink", "minimum": "at a minimum",
+    "maximum": "on a maximum",
+    "saddle": "on a saddle point",
+    "degenerate": "at a degenerate point",
+    "plateau": "on a plateau",
+    "cycle": "in a cycle",
+    "diverged": "diverging",
+    "nonfinite": "where f is not finite",
+    "left_domain": "outside the set where f is defined",
+    "at_bound": "at a bound",
+    "out_of_steps": "still moving when the steps ran out",
+    "kink": "at a kink",
+    "minimum": "at a minimum",
 }
-_COUNT = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_COUNT = (
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 
 
 @dataclass(frozen=True)
@@ -37,65 +59,98 @@ def answer(run: Descent, nudged: Descent | None, survey: Survey) -> Answers:
 
 
 def _found(run: Descent, survey: Survey) -> str:
-    verdict = run.verdicts[0]
-    reached = verdict.outcome in ("minimum", "kink", "degenerate", "at_bound", "out_of_steps")
-    best = survey.best
+    verdict, best = run.verdicts[0], survey.best
+    reached = verdict.outcome in ("minimum", "kink")
     if best is None:
-        if verdict.outcome in ("minimum", "kink"):
-            return f"It finds a minimum, though the survey found none. {verdict.sentence}"
-        return f"No. {verdict.sentence}"
-    gap = float(run.values[0, -1]) - best.value
-    lowest = f"the lowest value that {survey.starts_count:,} random starts found, {short(best.value)}"
-    if verdict.outcome in ("minimum", "kink") and gap <= SAME * _height(survey):
-        return f"Yes, as far as is known. {verdict.sentence} This is {lowest}."
-    if verdict.outcome in ("minimum", "kink"):
+        return f"{'It finds one, though the survey found none.' if reached else 'No.'} {verdict.sentence}"
+    nearness = SAME * _height(survey)
+    value = float(run.values[0, -1])
+    lowest = f"the lowest value that {survey.starts_count:,} random starts found"
+    if value - best.value <= nearness and (reached or verdict.outcome in ("degenerate", "at_bound")):
+        return f"Yes, as far as is known. {verdict.sentence} Its value, {short(value)}, is {lowest}."
+    if _place_value(run) - best.value <= nearness:
+        return f"Nearly: it is the right place, but descent has not settled there. {verdict.sentence}"
+    if reached:
         return (
-            f"No, only a local minimum. {verdict.sentence} Its value is {short(float(run.values[0, -1]))}; {lowest}, "
-            f"is at {places(survey, survey.best_ones)}."
+            f"No, only a local minimum. {verdict.sentence} Its value is {short(value)}; {lowest}, "
+            f"{short(best.value)}, is at {places(survey, survey.best_ones)}."
         )
-    if reached and abs(gap) <= SAME * _height(survey):
-        return f"Nearly. {verdict.sentence} The value there, {short(best.value)}, is {lowest.rpartition(',')[0]}."
-    return f"No. {verdict.sentence}"
+    return f"{'Not yet' if verdict.outcome == 'out_of_steps' else 'No'}. {verdict.sentence}"
+
+
+def _place_value(run: Descent) -> float:
+    """Return the value at the minimum or kink that the descent was heading for, infinity without one."""
+    evidence = run.verdicts[0].evidence
+    if evidence.get("nearest_kind") not in ("minimum", "kink", "degenerate"):
+        return float("inf")
+    value = float(run.objective.value(np.array(evidence["nearest"])))
+    return value if np.isfinite(value) else float("inf")
 
 
 def _others(survey: Survey) -> str:
     if not survey.minima:
-        return f"None of {survey.starts_count:,} random starts reached a minimum: {elsewhere(survey)}."
-    count = len(survey.minima)
-    found = f"{survey.starts_count:,} random starts found {counted(count)} minim{'um' if count == 1 else 'a'}"
-    best = survey.best_ones
-    the_best = f"at {places(survey, best)}" if count == 1 else (
-        f"the lowest at {places(survey, best)}" if len(best) == 1 else
-        f"the {counted(len(best))} lowest, equally low and {_symmetric(survey, best)}at {places(survey, best)}"
-        if len(best) < count else f"all equally low, {_symmetric(survey, best)}at {places(survey, best)}"
-    )
-    verb = "reaches it" if len(best) == 1 else "reaches one of them"
-    share = f"a random start {verb} {percent(survey.best_share)} of the time"
-    rest = elsewhere(survey)
-    unseen = (
-        f" {percent(survey.unseen)} of starts may lead to minima not seen here." if survey.unseen > 0
-        else " No minimum was met only once, so few starts, if any, lead to others."
-    )
-    return (
-        f"{found}, {the_best} (value {short(survey.minima[0].value)}); {share}"
-        + (f"; {rest}" if rest else "") + f".{unseen}"
-    )
+        endings = _endings(survey).removeprefix(f"{survey.starts_count:,} ")
+        return f"None of {survey.starts_count:,} random starts reached a minimum: they ended {endings}."
+    said = [
+        f"{survey.starts_count:,} random starts found {counted(len(survey.minima))} "
+        f"minim{'um' if len(survey.minima) == 1 else 'a'}: {_lowest_ones(survey)}.",
+        f"A random start reaches {'it' if len(survey.best_ones) == 1 else 'one of these'} "
+        f"{percent(survey.best_share)} of the time.",
+    ]
+    lost = elsewhere(survey)
+    if lost:
+        said.append(f"{lost}.")
+    if survey.unseen > 0:
+        said.append(
+            f"About {percent(survey.unseen)} of starts lead to minima not seen yet (Good–Turing estimate)."
+        )
+    return " ".join(said)
+
+
+def _lowest_ones(survey: Survey) -> str:
+    """Say where the lowest minima are, how low, and whether they are mirror images."""
+    best, count = survey.best_ones, len(survey.minima)
+    at = f"{places(survey, best)}, with value {short(survey.minima[0].value)}"
+    if count == 1:
+        return at
+    if len(best) == 1:
+        return f"the lowest is {at}"
+    which = "all" if len(best) == count else f"the {counted(len(best))} lowest"
+    return f"{which}, equally low{_symmetric(survey, best)}, are {at}"
 
 
 def _change(run: Descent, nudged: Descent | None, survey: Survey) -> str:
     verdict = run.verdicts[0]
-    parts = [verdict.advice]
+    settled = verdict.outcome == "minimum" and survey.best is not None
+    parts = [] if settled else [verdict.advice]
     if nudged is not None:
         ended = nudged.verdicts[0]
         parts.append(
-            f"Run from {where(run.objective.names, nudged.starts[0])}, descent then ends at "
-            f"{where(run.objective.names, nudged.ends[0])} ({ended.outcome.replace('_', ' ')})."
+            f"From {where(run.objective, nudged.starts[0])} the same descent ends at "
+            f"{where(run.objective, nudged.ends[0])} ({ended.outcome.replace('_', ' ')})."
         )
+    missed = survey.best is not None and float(run.values[0, -1]) - survey.best.value > SAME * _height(survey)
     needed = survey.restarts_for(0.95)
-    if survey.minima and needed is not None and needed > 1:
-        parts.append(f"{needed:,} random starts at learning rate '{survey.learning_rate}' reach the lowest value "
-                     "found with 95 % probability.")
-    return " ".join(parts)
+    if missed and needed is not None and needed > 1:
+        parts.append(
+            f"{'Or restart' if parts else 'Restart'}: {counted(needed)} random starts reach the lowest value "
+            f"found with 95 % probability, at learning rate '{survey.learning_rate}'."
+        )
+    elif settled:
+        parts.append("The start: others reach lower values." if missed else "Nothing has to change.")
+    if settled:
+        parts.append(_about_rate(run))
+    return " ".join(part for part in parts if part)
+
+
+def _about_rate(run: Descent) -> str:
+    """Compare the learning rate with the largest stable one at the minimum reached, where both are known."""
+    evidence = run.verdicts[0].evidence
+    rate, limit = evidence.get("rate"), evidence.get("largest_stable_rate")
+    if not rate or not limit or rate >= limit:
+        return ""
+    said = f"The learning rate {short(rate)} is stable there, where the limit is {short(limit)}"
+    return said + (f"; a larger one, {short(limit / 4)} say, is faster." if rate < limit / 8 else ".")
 
 
 def places(survey: Survey, which: tuple[int, ...]) -> str:
@@ -103,10 +158,11 @@ def places(survey: Survey, which: tuple[int, ...]) -> str:
     minima = [survey.minima[i] for i in which]
     names = survey.objective.names
     if len(minima) == 2 and len(names) == 1 and any(set(which) <= set(group) for group in survey.symmetry):
-        first, second = sorted(float(m.point[0]) for m in minima)
-        if abs(first + second) <= 1e-6 * float(survey.objective.widths[0]):
-            return f"{names[0]} = ±{short(second)}"
-    shown = [where(names, tidy(survey, m)) for m in minima[:4]]
+        left, right = sorted(float(m.point[0]) for m in minima)
+        if abs(left + right) <= 1e-6 * float(survey.objective.widths[0]):
+            return f"{names[0]} = ±{short(right)}"
+    first, *others = [where(survey.objective, m.point) for m in minima[:4]]
+    shown = [first] + [other.partition(" = ")[2] for other in others]
     more = f" and {len(minima) - 4:,} more" if len(minima) > 4 else ""
     return (" and ".join(shown) if len(shown) == 2 and not more else ", ".join(shown)) + more
 
@@ -120,29 +176,37 @@ def tidy(survey: Survey, minimum: Minimum) -> np.ndarray[tuple[int, ...], np.dty
 def _symmetric(survey: Survey, which: tuple[int, ...]) -> str:
     for group in survey.symmetry:
         if set(which) <= set(group):
-            return "a mirror pair, " if len(which) == 2 else "mirror images of each other, "
+            return " and a mirror pair" if len(which) == 2 else " and mirror images of each other"
     return ""
 
 
 def elsewhere(survey: Survey) -> str:
     """Say how many starts reached no minimum, and as what they ended; "" if all did."""
-    lost = survey.end_outcomes[survey.assignment < 0]
-    if not lost.size:
+    lost = int((survey.assignment < 0).sum())
+    if not lost:
         return ""
-    names, counts = np.unique(lost, return_counts=True)
-    parts = [
+    said = f"{lost:,} start{'' if lost == 1 else 's'} ended elsewhere"
+    endings = _endings(survey)
+    return (
+        f"{said}, {endings.partition(' ')[2]}" if endings.startswith(f"{lost:,} ") else f"{said}: {endings}"
+    )
+
+
+def _endings(survey: Survey) -> str:
+    """Count the starts that reached no minimum by what they ended as."""
+    names, counts = np.unique(survey.end_outcomes[survey.assignment < 0], return_counts=True)
+    return ", ".join(
         f"{count:,} {_ELSEWHERE.get(str(name), str(name))}"
         for count, name in sorted(zip(counts, names, strict=True), reverse=True)
-    ]
-    return f"{lost.size:,} starts ended elsewhere ({', '.join(parts)})"
+    )
 
 
 def _height(survey: Survey) -> float:
-    """Return the typical height of the landscape above its lowest minimum."""
+    """Return the typical height of the landscape above its lowest minimum, where it is not level with it."""
     values = survey.objective.value(survey.start_points)
-    values = values[np.isfinite(values)]
-    lowest = survey.minima[0].value
-    return float(np.median(np.abs(values - lowest))) if values.size else abs(lowest)
+    heights = values[np.isfinite(values)] - survey.minima[0].value
+    heights = heights[heights > 0]
+    return float(np.median(heights)) if heights.size else abs(survey.minima[0].value)
 
 
 def counted(number: int) -> str:
