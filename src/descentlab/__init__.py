@@ -4,24 +4,31 @@ Give it a formula, a Python function or a catalogue name; it differentiates, des
 where descent ends, why, what else was there to find, and what to change.
 """
 
-from descentlab.advice import Verdict
-from descentlab.descent import Descent, ascend, descend
-from descentlab.errors import InputError, WorkError
-from descentlab.formula import FormulaError, parse
-from descentlab.landscapes import Landscape, landscape, landscapes
-from descentlab.objective import Objective, formula, function
-from descentlab.optimizers import optimizers
-from descentlab.rates import gradient_based, time_based
-from descentlab.survey import Minimum, Survey, survey
-from descentlab.sweep import Sweep, sweep
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
 from descentlab.xla import ask_for_whole_loops
 
-ask_for_whole_loops()
+if TYPE_CHECKING:
+    from descentlab.advice import Verdict
+    from descentlab.descent import Descent, ascend, descend
+    from descentlab.errors import InputError, WorkError
+    from descentlab.formula import FormulaError, parse
+    from descentlab.landscapes import Landscape, landscape, landscapes
+    from descentlab.objective import Objective, formula, function
+    from descentlab.optimizers import optimizers
+    from descentlab.rates import gradient_based, time_based
+    from descentlab.report.explore import Exploration, explore
+    from descentlab.survey import Minimum, Survey, survey
+    from descentlab.sweep import Sweep, sweep
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Descent",
+    "Exploration",
     "FormulaError",
     "InputError",
     "Landscape",
@@ -34,6 +41,7 @@ __all__ = [
     "__version__",
     "ascend",
     "descend",
+    "explore",
     "formula",
     "function",
     "gradient_based",
@@ -45,3 +53,39 @@ __all__ = [
     "sweep",
     "time_based",
 ]
+
+# Where each public name lives. It is loaded when first asked for: the command line must not load
+# NumPy or the engine before it needs them.
+_HOMES = {
+    "advice": ["Verdict"],
+    "descent": ["Descent", "ascend", "descend"],
+    "errors": ["InputError", "WorkError"],
+    "formula": ["FormulaError", "parse"],
+    "landscapes": ["Landscape", "landscape", "landscapes"],
+    "objective": ["Objective", "formula", "function"],
+    "optimizers": ["optimizers"],
+    "rates": ["gradient_based", "time_based"],
+    "report": ["Exploration", "explore"],
+    "survey": ["Minimum", "Survey", "survey"],
+    "sweep": ["Sweep", "sweep"],
+}
+
+
+def _door(home: str, name: str) -> property:
+    """Return a property that loads `name` from its home.
+
+    It has a setter that does nothing, because Python sets a package's attribute when a module of
+    that name is imported: `descentlab.formula`, the function, must not become the subpackage.
+    """
+
+    def load(_: ModuleType) -> Any:
+        return getattr(importlib.import_module(f"descentlab.{home}"), name)
+
+    return property(load, lambda package, module: None)
+
+
+sys.modules[__name__].__class__ = type(
+    "Package", (ModuleType,), {name: _door(home, name) for home, names in _HOMES.items() for name in names}
+)
+
+ask_for_whole_loops()

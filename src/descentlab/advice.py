@@ -59,12 +59,10 @@ def write_verdict(j: Judgement, i: int) -> Verdict:
 
 def _minimum(case: Case) -> tuple[str, str]:
     kind = case.j.outcomes[case.i]
-    sign = "positive" if kind == "minimum" else "negative"
-    many = "every Hessian eigenvalue is" if case.objective.dim > 1 else "the second derivative is"
     close = "" if case.j.distances[case.i] <= ARRIVED else f", {short(case.evidence['distance'])} from it"
     sentence = (
         f"{case.word.capitalize()} ended at a {kind}, {case.at()}, after {_steps(case.taken)}{close}: "
-        f"{case.gradient()} and {many} {sign} ({case.curvature})."
+        f"{case.gradient()} and {_signs(case)}."
     )
     if (kind == "maximum") == case.e.ascent:
         other = "higher" if case.e.ascent else "lower"
@@ -86,7 +84,7 @@ def _stationary(case: Case) -> tuple[str, str]:
     subject = "The start" if not case.moved else case.word.capitalize()
     way = "up" if case.e.ascent else "down"
     sentence = (
-        f"{subject} {began} a {kind}, {case.at()}: {case.gradient()} ({case.curvature}), "
+        f"{subject} {began} a {kind}, {case.at()}: {case.gradient()} and {_signs(case)}, "
         f"so {case.word} {'has stopped' if case.moved else 'cannot move'}, though f goes {way} from here."
     )
     escape = find_escape(case.objective, case.j.places[case.i], case.rate, case.e.downhill)
@@ -101,6 +99,20 @@ def _stationary(case: Case) -> tuple[str, str]:
         f"(predicted from ln(R/ε)/ln(1+η|λ|){observed}). Random starts avoid such points almost surely."
     )
     return sentence, advice
+
+
+def _signs(case: Case) -> str:
+    """Say which signs the second derivative or the Hessian's eigenvalues have, and what they are."""
+    values = np.asarray(case.evidence["eigenvalues"])
+    if len(values) == 1:
+        return f"the second derivative is {'positive' if values[0] > 0 else 'negative'} ({short(values[0])})"
+    below = int((values < 0).sum())
+    if below in (0, len(values)):
+        what = f"every Hessian eigenvalue is {'negative' if below else 'positive'}"
+    else:
+        what = f"{below} of {len(values)} Hessian eigenvalues {'is' if below == 1 else 'are'} negative"
+    shown = ", ".join(short(v) for v in values[:6]) + (", …" if len(values) > 6 else "")
+    return f"{what} ({shown})"
 
 
 def _degenerate(case: Case) -> tuple[str, str]:
@@ -335,7 +347,12 @@ def _still_moving(case: Case, factor: float, limit: float | None) -> tuple[str, 
     if ((case.end < low) | (case.end > high)).any():
         sentence += ", outside the box"
     if needed is None:
-        advice = "More steps are needed; how many cannot be told from here."
+        outside = ((case.end < low) | (case.end > high)).any()
+        advice = (
+            "It keeps on moving away from the box: is the box where you meant? bounds='clip' keeps to it."
+            if outside
+            else "More steps are needed; how many cannot be told from here."
+        )
     else:
         case.evidence["steps_needed"] = needed
         advice = f"About {needed:,} more steps would do at this pace."

@@ -253,8 +253,10 @@ def _record(state: _State, row: _Row, limits: _Limits, length: int, loop: _Loop)
     import jax
     import jax.numpy as jnp
 
+    barrier: Callable[[Any], Any] = jax.lax.optimization_barrier
+
     def stacked(x: Any, f: Any, g: Any, rate: Any) -> Any:
-        return jax.lax.optimization_barrier(jnp.stack([*x, f, *g, rate]))
+        return barrier(jnp.stack([*x, f, *g, rate]))
 
     def body(now: _State, _: Any) -> tuple[_State, Any]:
         after, seen = loop.step(now, row, limits)

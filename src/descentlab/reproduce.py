@@ -22,7 +22,9 @@ _DEFAULTS = {
     "seed": 0,
     "record": "all",
     "precision": "float64",
+    "ascent": False,
 }
+MOST_STARTS_WRITTEN = 100
 
 
 @dataclass(frozen=True)
@@ -48,26 +50,49 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def command_line(verb: str, f: Objective, call: Call) -> str:
-    """Return the shell command, or "" where there is none (a Python function or optax object)."""
-    if f.text is None or not isinstance(call.settings.get("optimizer", "gd"), str):
+    """Return the shell command, or "" where no command can say it: a Python function, an optax
+    object, a schedule, or more than 100 starts that were given one by one."""
+    if f.text is None:
         return ""
     words = ["descentlab", verb, shlex.quote(f.text), *_domain_options(f)]
     for name, value in call.changed().items():
-        option = "--" + name.replace("_", "-")
-        if name == "start" and not isinstance(value, (int, np.integer)):
-            for point in np.atleast_2d(np.asarray(value, float)):
-                words.append(f"--start={','.join(number(c) for c in point)}")
-        elif name == "start":
-            words.append(f"--starts={value}")
-        else:
-            text = value.label if hasattr(value, "label") else value
-            words.append(f"{option}={number(text) if isinstance(text, float) else shlex.quote(str(text))}")
+        options = _options(name, value, f.dim)
+        if options is None:
+            return ""
+        words += options
     words += [f"--parameter={name}={number(value)}" for name, value in call.parameters.items()]
     return " ".join(words)
 
 
+def _options(name: str, value: Any, dim: int) -> list[str] | None:
+    """Return the words that give one setting, None if no words can."""
+    if name in ("start", "starts"):
+        if isinstance(value, (int, np.integer)):
+            return [f"--starts={value}"]
+        points = np.asarray(value, float).reshape(-1, dim)
+        if len(points) > MOST_STARTS_WRITTEN:
+            return None
+        return [f"--start={','.join(number(c) for c in point)}" for point in points]
+    option = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return [option] if value else []
+    several = value if isinstance(value, (list, tuple, range, np.ndarray)) else [value]
+    texts = [_option_text(entry) for entry in several]
+    if any(text is None for text in texts):
+        return None
+    return [f"{option}={shlex.quote(','.join(text or '' for text in texts))}"]
+
+
+def _option_text(value: Any) -> str | None:
+    if isinstance(value, (float, np.floating)):
+        return number(float(value))
+    if isinstance(value, (int, str, np.integer)):
+        return str(value)
+    return None if callable(value) else getattr(value, "label", None)
+
+
 def python_lines(verb: str, f: Objective, call: Call) -> str:
-    """Return the Python lines, with the objective made first."""
+    """Return the Python lines, with the objective made first; "..." stands for what has no literal."""
     settings = {**call.changed(), **call.parameters}
     arguments = "".join(f", {name}={_literal(value)}" for name, value in settings.items())
     return f"import descentlab as dl\n\nf = {objective_python(f)}\nresult = dl.{verb}(f{arguments})\n"
@@ -101,9 +126,12 @@ def number(value: float) -> str:
 
 def _literal(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        return repr(value.tolist())
+        value = value.tolist()
     if isinstance(value, (np.floating, np.integer)):
-        return repr(value.item())
-    if hasattr(value, "label"):
-        return repr(value.label)
-    return repr(value) if isinstance(value, (int, float, str, list, tuple, type(None))) else "..."
+        value = value.item()
+    if isinstance(value, (list, tuple, range)):
+        short = len(value) <= MOST_STARTS_WRITTEN
+        return f"[{', '.join(map(_literal, value))}]" if short else "..."
+    if isinstance(value, (int, float, str)) or value is None:
+        return repr(value)
+    return "..." if callable(value) else repr(getattr(value, "label", ...)).replace("Ellipsis", "...")

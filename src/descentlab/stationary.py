@@ -147,6 +147,7 @@ def classify(objective: Objective, x: Array, free: Flags | None = None) -> Stati
     )
     largest = np.abs(scaled).max(axis=1, initial=0.0, keepdims=True)
     small = np.fmax(FLAT * _curvature_near(objective, x, free, vectors), ROUNDED * largest)
+    small = np.where(_is_doubtful(objective, x, free, vectors, scaled), np.abs(scaled), small)
     held = (~free).sum(axis=1)
     flat = (np.abs(scaled) <= small).sum(axis=1) - held > 0
     negative = (scaled < -small).sum(axis=1)
@@ -176,6 +177,33 @@ def _curvature_near(objective: Objective, x: Array, free: Flags, vectors: Array)
             bend = np.abs(np.einsum("nj,njk,nk->n", v, there, v))
             largest[:, i] = np.fmax(largest[:, i], np.where(np.isfinite(bend), bend, 0.0))
     return largest
+
+
+def _is_doubtful(objective: Objective, x: Array, free: Flags, vectors: Array, scaled: Array) -> Flags:
+    """Tell, (n, dim), along which eigenvectors the curvature might be zero at the root that x stands for.
+
+    The root is known along v to u = max(four of Newton's steps, 8·noise/|λ|, ROOT_STEP) only, with
+    the noise of the slope measured on nine points about x. The curvature must hold within a half
+    out to u: at a multiple root, found to rounding, it does not.
+    """
+    widths = objective.widths
+    offsets = np.arange(-4, 5) * ROOT_STEP
+    doubtful = np.zeros(x.shape, bool)
+    for i in range(x.shape[1]):
+        v, curvature = np.nan_to_num(vectors[:, :, i]), np.abs(scaled[:, i])
+        points = x[:, None, :] + offsets[:, None] * widths * v[:, None, :]
+        slopes = np.where(free[:, None, :], objective.gradient(points) * widths, 0.0)
+        along = np.einsum("nmj,nj->nm", slopes, v)
+        # The points really reached: far from zero, x + offset is rounded too.
+        reached = np.einsum("nmj,nj->nm", (points - x[:, None, :]) / widths, v)
+        noise = np.abs(along - along[:, 4:5] - scaled[:, i, None] * reached).max(axis=1)
+        unsure = np.fmax(np.fmax(8 * noise, 4 * np.abs(along[:, 4])) / curvature, ROOT_STEP)
+        for side in (-1.0, 1.0):
+            there = x + (side * np.fmin(unsure, SEARCH_RADIUS))[:, None] * widths * v
+            hessian = _held(objective.hessian(there) * widths[:, None] * widths, free)
+            bend = np.einsum("nj,njk,nk->n", v, hessian, v) * np.sign(scaled[:, i])
+            doubtful[:, i] |= ~(bend >= 0.5 * curvature) | ~(unsure < SEARCH_RADIUS)
+    return doubtful
 
 
 def is_constant_around(objective: Objective, x: Array) -> Flags:

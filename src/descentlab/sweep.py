@@ -117,6 +117,7 @@ def sweep(
         "bounds": bounds,
         "seed": seed,
         "precision": precision,
+        "ascent": ascent,
     }
     counts = [whole_number(n, "number of steps", 1, MOST_STEPS) for n in entries(steps, "steps")]
     rates, names = entries(learning_rate, "learning rates"), entries(optimizer, "optimizers")

@@ -66,7 +66,8 @@ def show_sweep(sweep: Sweep, plot: Path | None = None) -> None:
     out.print(_sweep_table(sweep))
     if sweep.outcomes.size > _rows_shown(sweep):
         _paragraph(out, f"{_rows_shown(sweep)} of {sweep.outcomes.size:,} shown; --json has them all.")
-    _foot(out, "", plot)  # written out, a grid is far longer than what was typed
+    # Written out, a long range is far longer than what was typed.
+    _foot(out, sweep.command if len(sweep.command) <= 400 else "", plot)
 
 
 def _listed(sweep: Sweep) -> str:

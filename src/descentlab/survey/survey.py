@@ -136,18 +136,25 @@ class Survey:
         if not self.minima:
             return f"None of {self.starts_count:,} starts reached a minimum."
         found = f"{len(self.minima)} minim{'um was' if len(self.minima) == 1 else 'a were'} found"
-        best = ", ".join(where(self.objective, self.minima[i].point) for i in self.best_ones[:4])
-        more = f" and {len(self.best_ones) - 4} more" if len(self.best_ones) > 4 else ""
-        lowest = f"the lowest value is {short(self.minima[0].value)}, at {best}{more}"
-        share, needed = self.best_share, self.restarts_for(0.95)
+        lowest = f"the lowest value is {short(self.minima[0].value)}, at {self._best_places()}"
+        share, needed = self.best_share, self.restarts_for(0.95) or 0
         if share > 0.95:
-            serious = f"local minima are no problem here: {share:.1%} of starts reach it"
+            serious = f"local minima are no problem here: {_percent(share)} of starts reach it"
         else:
             serious = (
-                f"one random start misses it {1 - share:.1%} of the time; {needed:,} restarts reach it "
-                "with 95 % probability"
+                f"one random start misses it {_percent(1 - share)} of the time; {needed:,} "
+                f"{'start reaches' if needed == 1 else 'starts reach'} it with 95 % probability"
             )
         return f"{found} from {self.starts_count:,} starts; {lowest}; {serious}."
+
+    def _best_places(self) -> str:
+        """Write the lowest minima's points, at most four, naming the variables once."""
+        shown = [where(self.objective, self.minima[i].point) for i in self.best_ones[:4]]
+        values = [shown[0], *(text.partition(" = ")[2] for text in shown[1:])]
+        more = len(self.best_ones) - len(shown)
+        if more:
+            return f"{', '.join(values)} and {more} more"
+        return " and ".join(filter(None, [", ".join(values[:-1]), values[-1]]))
 
     @property
     def command(self) -> str:
@@ -253,3 +260,7 @@ def _tolerance(f: Any, given: float | None) -> float | None:
     if given is not None or not isinstance(f, Objective):
         return given
     return GRADIENT_DONE * curvature_of_box(f) * float(f.widths.min())
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
