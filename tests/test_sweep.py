@@ -16,7 +16,9 @@ PEAKS = landscape("peaks")
 COURSE = dl.formula("cos(2*pi*x) + x**2", domain={"x": (-2, 2)})
 compilations: list[str] = []
 jax.monitoring.register_event_duration_secs_listener(
-    lambda event, seconds, **_: compilations.append(event) if event.endswith("backend_compile_duration") else None
+    lambda event, seconds, **_: (
+        compilations.append(event) if event.endswith("backend_compile_duration") else None
+    )
 )
 
 GRID: dict[str, Any] = {

@@ -237,7 +237,7 @@ def _diverged(case: Case) -> tuple[str, str]:
     sentence = f"{case.word.capitalize()} diverged, to {there} after {_steps(case.taken)}.{by}"
     overshoots = limit is not None and case.rate > limit
     # Falling all the way and never turning back is no overshoot: f has no bottom this way.
-    fallen = case.e.downhill * case.evidence["value"] < case.e.downhill * case.e.start_values[case.i]
+    fallen = case.e.downhill * case.evidence["value"] < case.e.downhill * case.objective.value(case.start)
     if back or overshoots or not fallen:
         advice = "The learning rate is too large here: every step overshoots further."
         if overshoots and limit is not None:
@@ -300,7 +300,7 @@ def _at_bound(case: Case) -> tuple[str, str]:
     names = [name for name, is_held in zip(case.objective.names, held, strict=True) if is_held]
     case.evidence["at_bound"] = names
     way = "up" if case.e.ascent else "down"
-    gradient = case.e.gradients[case.i, -1][held]
+    gradient = case.e.gradients[case.i][held]
     return (
         f"{case.word.capitalize()} is held at the bound of {', '.join(names)}, {case.at()}: f still goes {way} "
         f"outward (slope {', '.join(short(g) for g in gradient)}).",
@@ -404,7 +404,7 @@ def _slowest_mode(case: Case) -> int | None:
     left = sides > ARRIVED
     if not (0 < shrink[left]).all() or not (shrink[left] < 1).all():
         return None
-    return math.ceil(np.max(np.log(ARRIVED / sides[left]) / np.log(shrink[left]), initial=0.0))
+    return math.ceil(float(np.max(np.log(ARRIVED / sides[left]) / np.log(shrink[left]), initial=0.0)))
 
 
 def _root_ahead(case: Case, ahead: float) -> bool:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import html
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import compress
+from typing import Any
 
 import sympy
 from sympy import Expr, Symbol
@@ -19,15 +21,11 @@ from sympy import Expr, Symbol
 from descentlab.formula.explain import Derivation, derive
 from descentlab.formula.layout import function_of
 from descentlab.formula.mathml import equation, text
-from descentlab.program import NUMPY, compile_program, run, run_each
-from descentlab.slopes import columns, dual, finite_differences, rounding
+from descentlab.program import compile_program
+from descentlab.scalar import Column, divide, run_columns, run_each_column
+from descentlab.slopes import dual, finite_differences, rounding
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[np.float64]]
-    Mask = np.ndarray[Any, np.dtype[np.bool_]]
-
+DEFAULT_SIDE = (-5.0, 5.0)
 # Rounding differs between two orders of evaluation by a few dozen units in the last place, more
 # where terms cancel; a wrong derivative differs by far more than this.
 DUAL_TOLERANCE = 1e-8
@@ -156,8 +154,12 @@ class Explanation:
         }
 
 
-def explain(expression: Expr, names: Sequence[str], domain: Any, seed: int = 0) -> Explanation:
-    """Derive and check every partial derivative of `expression` on the box `domain` (dim, 2)."""
+def explain(expression: Expr, names: Sequence[str], domain: Any = None, seed: int = 0) -> Explanation:
+    """Derive and check every partial derivative of `expression`.
+
+    domain: the box, an array or nested lists (dim, 2); by default [−5, 5] in every variable.
+    """
+    domain = [DEFAULT_SIDE] * len(names) if domain is None else domain
     derivations = tuple(derive(expression, name, names) for name in names)
     checks = tuple(
         check_derivative(expression, d.result, d.name, names, domain, seed) for d in derivations
@@ -174,76 +176,81 @@ def check_derivative(
     domain: the box, (dim, 2); points: how many random points of it to try. Nothing raises or
     divides by zero where the formula is undefined: such points are left out and counted.
     """
-    import numpy as np
-
-    box = np.asarray(domain, dtype=float)
+    box = [(float(low), float(high)) for low, high in domain]
     axis = tuple(names).index(name)
-    x = box[:, :1] + np.random.default_rng(seed).random((len(names), points)) * (box[:, 1:] - box[:, :1])
-    left_out: dict[str, int] = {}
-    with np.errstate(all="ignore"):
-        program = compile_program([expression], names)
-        formula = compile_program([derivative], names)
-        (given,) = columns(run(formula, list(x), NUMPY), points)
-        value, slope = dual(program, list(x), axis, points)
-        usable = np.isfinite(value) & np.isfinite(given)
-        _count(left_out, "where the formula is not finite", ~np.isfinite(value))
-        _count(left_out, "where the derivative is not finite", np.isfinite(value) & ~usable)
-        typical = _typical_slope(value[usable], given[usable], box[axis])
-        noise = rounding(formula, list(x), points)
-        clear = noise <= TRUST * np.maximum(np.abs(given), typical)
-        _count(left_out, "where rounding swallows the derivative", usable & ~clear)
-        usable &= clear
-        dual_largest = _largest(given[usable], slope[usable], typical)
-        differences, doubt, crossed = finite_differences(program, x, axis, box[axis])
-        scale = np.maximum(np.maximum(np.abs(differences), np.abs(given)), typical)
-        sure = usable & ~crossed & (doubt <= DIFFERENCE_TRUST * scale)
-        sure |= usable & (differences == 0) & (given == 0)
-        _count(left_out, "too near a kink for finite differences", usable & crossed)
-        _count(left_out, "where rounding hides the slope from finite differences", usable & ~crossed & ~sure)
-        difference_largest = _largest(given[sure], differences[sure], typical)
-    symbolic = _compare_with_sympy(expression, derivative, name, names, x[:, usable])
+    chance = random.Random(seed)
+    x = [[low + chance.random() * (high - low) for _ in range(points)] for low, high in box]
+    program = compile_program([expression], names)
+    formula = compile_program([derivative], names)
+    (given,) = run_columns(formula, x)
+    value, slope = dual(program, x, axis)
+    defined = [math.isfinite(v) for v in value]
+    usable = [here and math.isfinite(g) for here, g in zip(defined, given, strict=True)]
+    typical = _typical_slope(list(compress(value, usable)), list(compress(given, usable)), box[axis])
+    noise = rounding(formula, x)
+    clear = [
+        use and e <= TRUST * max(abs(g), typical) for use, e, g in zip(usable, noise, given, strict=True)
+    ]
+    differences, doubt, crossed = finite_differences(program, x, axis, box[axis])
+    smooth = [use and not kink for use, kink in zip(clear, crossed, strict=True)]
+    sure = [
+        (fit and d <= DIFFERENCE_TRUST * max(abs(b), abs(a), typical)) or (use and a == b == 0)
+        for use, fit, d, a, b in zip(clear, smooth, doubt, given, differences, strict=True)
+    ]
+    counts = {
+        "where the formula is not finite": points - sum(defined),
+        "where the derivative is not finite": sum(defined) - sum(usable),
+        "where rounding swallows the derivative": sum(usable) - sum(clear),
+        "too near a kink for finite differences": sum(clear) - sum(smooth),
+        "where rounding hides the slope from finite differences": sum(
+            fit and not known for fit, known in zip(smooth, sure, strict=True)
+        ),
+    }
+    dual_largest = _largest(list(compress(given, clear)), list(compress(slope, clear)), typical)
+    difference_largest = _largest(list(compress(given, sure)), list(compress(differences, sure)), typical)
+    symbolic = _compare_with_sympy(expression, derivative, name, names, [list(compress(c, clear)) for c in x])
     agrees = (
         symbolic != "differs"
         and (dual_largest is None or dual_largest <= DUAL_TOLERANCE)
         and (difference_largest is None or difference_largest <= DIFFERENCE_TOLERANCE)
     )
     return DerivativeCheck(
-        name, points, int(usable.sum()), int(sure.sum()), left_out,
+        name, points, sum(clear), sum(sure), {reason: count for reason, count in counts.items() if count},
         symbolic, dual_largest, difference_largest, agrees,
     )
 
 
-def _count(left_out: dict[str, int], reason: str, which: Mask) -> None:
-    if which.any():
-        left_out[reason] = int(which.sum())
-
-
-def _typical_slope(value: Array, slope: Array, side: Array) -> float:
+def _typical_slope(value: Column, slope: Column, side: tuple[float, float]) -> float:
     """Return the slope below which differences are of no account: see `DerivativeCheck`."""
-    import numpy as np
-
-    if not value.size:
+    if not value:
         return 0.0
-    spread = float(np.median(np.abs(value - np.median(value))))
-    return max(float(np.median(np.abs(slope))), spread / max(float(side[1] - side[0]), 1e-300))
+    middle = _median(value)
+    spread = _median([abs(v - middle) for v in value])
+    return max(_median([abs(s) for s in slope]), spread / max(side[1] - side[0], 1e-300))
 
 
-def _largest(a: Array, b: Array, typical: float) -> float | None:
+def _median(numbers: Column) -> float:
+    ordered, half = sorted(numbers), len(numbers) // 2
+    return ordered[half] if len(ordered) % 2 else ordered[half - 1] / 2 + ordered[half] / 2
+
+
+def _largest(a: Column, b: Column, typical: float) -> float | None:
     """Return the largest relative difference, None for no points; NaN or inf on one side is inf."""
-    import numpy as np
-
-    if not a.size:
+    if not a:
         return None
-    scale = np.maximum(np.maximum(np.abs(a), np.abs(b)), typical)
-    relative = np.where(a == b, 0.0, np.abs(a - b) / scale)
-    return float(np.max(np.where(np.isfinite(relative), relative, np.inf)))
+    largest = 0.0
+    for u, v in zip(a, b, strict=True):
+        if u != v:
+            relative = divide(abs(u - v), max(abs(u), abs(v), typical))
+            largest = max(largest, relative if math.isfinite(relative) else math.inf)
+    return largest
 
 
 # SymPy
 
 
 def _compare_with_sympy(
-    expression: Expr, derivative: Expr, name: str, names: Sequence[str], x: Array
+    expression: Expr, derivative: Expr, name: str, names: Sequence[str], x: Sequence[Column]
 ) -> str:
     """Return "exactly", "numerically", "untested" or "differs"."""
     known = expression.diff(Symbol(name))
@@ -256,8 +263,8 @@ def _compare_with_sympy(
     if size <= TOGETHER_LIMIT and _vanishes(sympy.fraction(sympy.together(rest))[0]):
         return "exactly"
     tested = 0
-    for i in _tame_points([derivative, known], names, x)[:EXACT_POINTS]:
-        at = {Symbol(n): sympy.Float(float(c), DIGITS) for n, c in zip(names, x[:, i], strict=True)}
+    for point in _tame_points([derivative, known], names, x)[:EXACT_POINTS]:
+        at = {Symbol(n): sympy.Float(c, DIGITS) for n, c in zip(names, point, strict=True)}
         ours, theirs = (e.xreplace(at).evalf(DIGITS) for e in (derivative, known))
         if not (ours.is_real and theirs.is_real):
             continue
@@ -291,11 +298,10 @@ def _most_terms(u: Expr) -> float:
     return max(inside, default=1)
 
 
-def _tame_points(expressions: Sequence[Expr], names: Sequence[str], x: Array) -> list[int]:
+def _tame_points(
+    expressions: Sequence[Expr], names: Sequence[str], x: Sequence[Column]
+) -> list[tuple[float, ...]]:
     """Return the points at which no operation overflows, so that exact arithmetic stays small."""
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        results = columns(run_each(compile_program(expressions, names), list(x), NUMPY), x.shape[1])
-    finite = np.all([np.isfinite(r) for r in results], axis=0)
-    return [int(i) for i in np.flatnonzero(finite)]
+    results = run_each_column(compile_program(expressions, names), x)
+    finite = [all(map(math.isfinite, at_one)) for at_one in zip(*results, strict=True)]
+    return list(compress(zip(*x, strict=True), finite))

@@ -54,12 +54,20 @@ class Descent:
     bounds: str
     seed: int
     points: Float[np.ndarray, "start step dim"]
-    values: Float[np.ndarray, "start step"]
-    gradients: Float[np.ndarray, "start step dim"]
     learning_rates: Float[np.ndarray, "start step"]
     taken: Int[np.ndarray, " start"]
     judgement: Judgement
     call: Call
+
+    @functools.cached_property
+    def values(self) -> Float[np.ndarray, "start step"]:
+        """f at every recorded point."""
+        return self.objective.value(self.points)
+
+    @functools.cached_property
+    def gradients(self) -> Float[np.ndarray, "start step dim"]:
+        """∇f at every recorded point."""
+        return self.objective.gradient(self.points)
 
     @property
     def starts(self) -> Float[np.ndarray, "start dim"]:
@@ -227,7 +235,6 @@ def _go(
         "record": record,
         "precision": precision,
     }
-    recorded = _kept_steps(setup, starts, trace) if record == "ends" else trace
     return Descent(
         f,
         ascent,
@@ -237,10 +244,8 @@ def _go(
         setup.tolerance,
         bounds,
         setup.seed,
-        recorded.points,
-        recorded.values,
-        recorded.gradients,
-        recorded.rates,
+        np.stack([starts, trace.points[:, -1]], axis=1) if record == "ends" else trace.points,
+        trace.rates[:, -1:] if record == "ends" else trace.rates,
         trace.taken,
         judgement,
         Call(given, dict(parameters)),
@@ -293,15 +298,14 @@ def prepare(
 def ending_of(setup: Setup, rows: Rows, trace: Trace) -> Ending:
     """Return what a verdict needs of a trace: the last steps of each row."""
     method = setup.method
-    points, values, gradients, rates = trace.points, trace.values, trace.gradients, trace.rates
+    points, rates = trace.points, trace.rates
     if rates.shape[1] > TAIL:
         # A row that ended early repeats its last point; its last steps are those before that.
         last = trace.taken[:, None] + np.arange(-TAIL, 1)
         # Rows shorter than the tail begin with the start itself, repeated.
         here = np.arange(len(points))[:, None]
         last = np.maximum(last, 0)
-        points, values, gradients = points[here, last], values[here, last], gradients[here, last]
-        rates = rates[here, last[:, :-1]]
+        points, rates = points[here, last], rates[here, last[:, :-1]]
     return Ending(
         method.objective,
         method.optimizer,
@@ -309,26 +313,11 @@ def ending_of(setup: Setup, rows: Rows, trace: Trace) -> Ending:
         method.bounds,
         setup.tolerance,
         rows.starts,
-        method.objective.value(rows.starts),
         rows.rates,
         rows.steps,
         trace.taken,
         points,
-        values,
-        gradients,
         rates,
-    )
-
-
-def _kept_steps(setup: Setup, starts: Array, trace: Trace) -> Trace:
-    """Return the first and last step only."""
-    f = setup.method.objective
-    return Trace(
-        np.stack([starts, trace.points[:, -1]], axis=1),
-        np.stack([f.value(starts), trace.values[:, -1]], axis=1),
-        np.stack([f.gradient(starts), trace.gradients[:, -1]], axis=1),
-        trace.rates[:, -1:],
-        trace.taken,
     )
 
 

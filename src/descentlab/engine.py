@@ -47,12 +47,14 @@ class Rows:
 
 @dataclass(frozen=True)
 class Trace:
-    """Recorded rows. points, gradients (row, step, dim), values (row, step), rates (row, step−1),
-    taken (row,): the steps each row really took."""
+    """Recorded rows. points (row, step, dim), rates (row, step − 1), taken (row,): the steps each
+    row really took.
+
+    Values and gradients are not recorded: f.value(points) and f.gradient(points) say them once
+    and for all, where XLA may round them differently from one compilation to the next.
+    """
 
     points: Array
-    values: Array
-    gradients: Array
     rates: Array
     taken: NDArray[np.int64]
 
@@ -186,14 +188,14 @@ def _run(
 
 
 def _as_numpy(result: tuple[Any, Any], dim: int, rows: int, steps: int) -> tuple[Any, ...]:
-    """Return a call's points, values, gradients, rates and steps taken as (row, step, …), unpadded."""
+    """Return a call's points, rates and steps taken as (row, step, …), unpadded."""
     seen, taken = result
     # (block, step, what, row in block) → (row, step, what)
     by_row = np.asarray(seen)[:, : steps + 1].transpose(0, 3, 1, 2)
     flat = by_row.reshape(-1, *by_row.shape[2:])[:rows].astype(np.float64)
-    points, values, gradients, rates = np.split(flat, [dim, dim + 1, 2 * dim + 1], axis=2)
+    points, rates = flat[..., :dim], flat[:, :-1, dim]
     counts = np.asarray(taken).reshape(-1)[:rows].astype(np.int64)
-    return points, values[..., 0], gradients, rates[:, :-1, 0], counts
+    return points, rates, counts
 
 
 @functools.lru_cache(maxsize=256)
@@ -247,33 +249,28 @@ def _compiled(run: Callable[..., Any]) -> Callable[..., Any]:
 def _record(state: _State, row: _Row, limits: _Limits, length: int, loop: _Loop) -> tuple[Any, Any]:
     """Take `length` steps; return everything seen, (step, what, row), and the steps taken, (row,).
 
-    What is seen, in order: the point's coordinates, the value, the partials, the rate. One array
-    behind a barrier, because XLA copies several recorded arrays whole at every step.
+    What is seen, in order: the point's coordinates and the rate. One array behind a barrier,
+    because XLA copies several recorded arrays whole at every step.
     """
     import jax
     import jax.numpy as jnp
 
     barrier: Callable[[Any], Any] = jax.lax.optimization_barrier
 
-    def stacked(x: Any, f: Any, g: Any, rate: Any) -> Any:
-        return barrier(jnp.stack([*x, f, *g, rate]))
-
     def body(now: _State, _: Any) -> tuple[_State, Any]:
-        after, seen = loop.step(now, row, limits)
-        return after, stacked(*seen)
+        after, rate = loop.step(now, row, limits)
+        return after, barrier(jnp.stack([*now.x, rate]))
 
     state, seen = jax.lax.scan(body, state, length=length)
-    f, g = loop.look(state.x)
-    last = stacked(state.x, f, g, jnp.full_like(f, jnp.nan))
+    last = jnp.stack([*state.x, jnp.full_like(state.x[0], jnp.nan)])
     return jnp.concatenate([seen, last[None]]), state.taken
 
 
 class _Loop(NamedTuple):
-    """The loop's parts on batches: init(starts), step(state, row, limits) and look(x)."""
+    """The loop's parts on batches: init(starts), and step(state, row, limits) → state, rate."""
 
     init: Callable[..., Any]
     step: Callable[..., Any]
-    look: Callable[..., Any]
 
 
 def _loop(method: Method) -> _Loop:
@@ -335,10 +332,10 @@ def _loop(method: Method) -> _Loop:
             outside = [(c < low) | (c > high) for c, (low, high) in zip(x, box, strict=True)]
             ended = ended | functools.reduce(jnp.logical_or, outside)
         after = _State(x, memory, rule_memory, ended, state.taken + go.astype(jnp.int32))
-        return after, (state.x, f, g, jnp.where(go, rate, jnp.nan))
+        return after, jnp.where(go, rate, jnp.nan)
 
     shared = _Limits(None, None, None)  # type: ignore[arg-type]  # in_axes: not mapped
-    return _Loop(jax.vmap(init), jax.vmap(step, in_axes=(0, 0, shared)), jax.vmap(look))
+    return _Loop(jax.vmap(init), jax.vmap(step, in_axes=(0, 0, shared)))
 
 
 def _norm(g: tuple[Any, ...]) -> Any:
@@ -348,7 +345,13 @@ def _norm(g: tuple[Any, ...]) -> Any:
 
 
 def _projected(x: tuple[Any, ...], d: tuple[Any, ...], box: list[tuple[Any, Any]]) -> tuple[Any, ...]:
-    """Return x − P(x − d), the step that a projection onto the box leaves of d."""
+    """Return d without the coordinates held at a bound: where −d points outward there.
+
+    Not x − P(x − d): that adds a gradient to a length, and so depends on the units of f and x.
+    """
     import jax.numpy as jnp
 
-    return tuple(c - jnp.clip(c - s, low, high) for c, s, (low, high) in zip(x, d, box, strict=True))
+    return tuple(
+        jnp.where(((c <= low) & (s > 0)) | ((c >= high) & (s < 0)), 0.0, s)
+        for c, s, (low, high) in zip(x, d, box, strict=True)
+    )

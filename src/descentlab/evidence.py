@@ -29,8 +29,8 @@ class Case:
         self.moved = bool((self.end != self.start).any())
         self.evidence: dict[str, Any] = {
             "point": plain(self.end),
-            "value": float(e.values[i, -1]),
-            "gradient_norm": float(np.linalg.norm(e.gradients[i, -1])),
+            "value": float(e.values[i]),
+            "gradient_norm": float(np.linalg.norm(e.gradients[i])),
             "steps_taken": self.taken,
             "stopped_by": self._stopped_by(),
             "rate": self.rate,
@@ -44,7 +44,7 @@ class Case:
             return "steps"
         if e.stopped[i]:
             return "tolerance"
-        return "left the box" if np.isfinite(e.gradients[i, -1]).all() else "not finite"
+        return "left the box" if np.isfinite(e.gradients[i]).all() else "not finite"
 
     def _note_place(self) -> None:
         j, i = self.j, self.i

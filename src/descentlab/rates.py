@@ -121,7 +121,7 @@ def _check_schedule(schedule: Callable[[Any], Any]) -> None:
     advice = "A schedule takes the step's number and returns one real number, written with jax.numpy."
     try:
         with jax.enable_x64(True):
-            result = jax.eval_shape(schedule, jax.ShapeDtypeStruct((), np.dtype("float64")))
+            result = jax.eval_shape(schedule, np.zeros(()))
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"JAX cannot trace the learning-rate schedule: {first} {advice}") from error

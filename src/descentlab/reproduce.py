@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.objective import Objective
+from descentlab.objective import FormulaObjective, Objective
 
 # Settings that are left out where they have their default value.
 _DEFAULTS = {
@@ -107,7 +107,9 @@ def objective_python(f: Objective) -> str:
         for name, (low, high) in zip(f.names, f.domain, strict=True)
     )
     variables = f", variables={list(f.names)!r}" if f.declared else ""
-    return f"dl.formula({f.text!r}, domain={{{sides}}}{variables})"
+    # Minus outside, as it was made: "-(…)" read as a formula would round differently.
+    sign, text = ("-", f.core_text) if isinstance(f, FormulaObjective) and f.is_negated else ("", f.text)
+    return f"{sign}dl.formula({text!r}, domain={{{sides}}}{variables})"
 
 
 def _domain_options(f: Objective) -> list[str]:

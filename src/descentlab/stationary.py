@@ -182,28 +182,42 @@ def _curvature_near(objective: Objective, x: Array, free: Flags, vectors: Array)
 def _is_doubtful(objective: Objective, x: Array, free: Flags, vectors: Array, scaled: Array) -> Flags:
     """Tell, (n, dim), along which eigenvectors the curvature might be zero at the root that x stands for.
 
-    The root is known along v to u = max(four of Newton's steps, 8·noise/|λ|, ROOT_STEP) only, with
-    the noise of the slope measured on nine points about x. The curvature must hold within a half
-    out to u: at a multiple root, found to rounding, it does not.
+    The root is known to u_k along the eigenvector k. Every curvature must be the same within a
+    factor of two out to there on both sides: at a multiple root, or on a curve of roots, found to
+    rounding, it is not.
     """
-    widths = objective.widths
-    offsets = np.arange(-4, 5) * ROOT_STEP
+    widths, curvature = objective.widths, np.abs(scaled)
     doubtful = np.zeros(x.shape, bool)
-    for i in range(x.shape[1]):
-        v, curvature = np.nan_to_num(vectors[:, :, i]), np.abs(scaled[:, i])
-        points = x[:, None, :] + offsets[:, None] * widths * v[:, None, :]
-        slopes = np.where(free[:, None, :], objective.gradient(points) * widths, 0.0)
-        along = np.einsum("nmj,nj->nm", slopes, v)
-        # The points really reached: far from zero, x + offset is rounded too.
-        reached = np.einsum("nmj,nj->nm", (points - x[:, None, :]) / widths, v)
-        noise = np.abs(along - along[:, 4:5] - scaled[:, i, None] * reached).max(axis=1)
-        unsure = np.fmax(np.fmax(8 * noise, 4 * np.abs(along[:, 4])) / curvature, ROOT_STEP)
+    for k in range(x.shape[1]):
+        v = np.nan_to_num(vectors[:, :, k])
+        unsure = _unsure(objective, x, free, v, scaled[:, k])
+        doubtful[:, k] |= ~(unsure < SEARCH_RADIUS)
         for side in (-1.0, 1.0):
             there = x + (side * np.fmin(unsure, SEARCH_RADIUS))[:, None] * widths * v
             hessian = _held(objective.hessian(there) * widths[:, None] * widths, free)
-            bend = np.einsum("nj,njk,nk->n", v, hessian, v) * np.sign(scaled[:, i])
-            doubtful[:, i] |= ~(bend >= 0.5 * curvature) | ~(unsure < SEARCH_RADIUS)
+            bends = np.einsum("nji,njk,nki->ni", vectors, hessian, vectors) * np.sign(scaled)
+            doubtful |= ~((bends >= 0.5 * curvature) & (bends <= 2 * curvature))
     return doubtful
+
+
+def _unsure(objective: Objective, x: Array, free: Flags, v: Array, curvature: Array) -> Array:
+    """Return how far the root might be from x along v, (n,), in box sides.
+
+    The largest of four of Newton's steps, 8·noise/|λ| and ROOT_STEP, with the rounding noise of
+    the slope measured on nine points about x.
+    """
+    widths = objective.widths
+    points = x[:, None, :] + (np.arange(-4, 5) * ROOT_STEP)[:, None] * widths * v[:, None, :]
+    slopes = np.where(free[:, None, :], objective.gradient(points) * widths, 0.0)
+    along = np.einsum("nmj,nj->nm", slopes, v)
+    # The points really reached: far from zero, x + offset is rounded too.
+    reached = np.einsum("nmj,nj->nm", (points - x[:, None, :]) / widths, v)
+    noise = np.abs(along - along[:, 4:5] - curvature[:, None] * reached).max(axis=1)
+    with np.errstate(all="ignore"):
+        steps = np.fmax(8 * noise, 4 * np.abs(along[:, 4])) / np.abs(curvature)
+    # A coordinate that is held has no curvature, and nothing to be unsure of.
+    steps = np.where((curvature == 0) & (along[:, 4] == 0), 0.0, steps)
+    return np.asarray(np.fmax(steps, ROOT_STEP))
 
 
 def is_constant_around(objective: Objective, x: Array) -> Flags:

@@ -22,7 +22,7 @@ from descentlab.descent import (
     read_starts,
     whole_number,
 )
-from descentlab.engine import TAIL, Rows, run_ends_of_many
+from descentlab.engine import TAIL, Rows, Trace, run_ends_of_many
 from descentlab.errors import InputError
 from descentlab.objective import Objective
 from descentlab.reproduce import Call, command_line, python_lines
@@ -130,6 +130,7 @@ def sweep(
         ]
         for name in names
     ]
+    _check_used(parameters, names)
     starts = read_starts(_as_points(start, f), f, setups[0][0].seed)
     check_memory(len(names) * len(starts) * len(rates) * len(counts), TAIL, f.dim)
     shape = (len(starts), len(counts))
@@ -183,6 +184,13 @@ def _own(optimizer: Any, parameters: dict[str, float]) -> dict[str, float]:
     return {p.name: parameters[p.name] for p in row.parameters if p.name in parameters}
 
 
+def _check_used(parameters: dict[str, float], names: list[Any]) -> None:
+    """Raise InputError for a parameter that none of the optimizers has."""
+    for parameter in parameters:
+        if not any(_own(name, {parameter: 0.0}) for name in names):
+            raise InputError(f"None of the optimizers has a parameter '{parameter}'.")
+
+
 def _as_points(start: Any, f: Objective) -> Any:
     """Return starts with an axis of coordinates: a plain list of numbers is many 1-D starts."""
     if f.dim == 1 and start is not None and not isinstance(start, (int, np.integer)):
@@ -217,8 +225,27 @@ def _run_rates(setups: list[Setup], starts: Any, counts: list[int]) -> list[tupl
         )
         setup = setups[members[0]]
         (trace,) = run_ends_of_many((setup.method,), rows, setup.tolerance)
-        outcomes = judge(ending_of(setup, rows, trace)).outcomes
+        outcomes = _outcomes(setup, rows, trace)
+        ends = trace.points[:, -1]
+        values = setup.method.objective.value(ends)
         for place, i in enumerate(members):
             cut = slice(place * size, (place + 1) * size)
-            found[i] = (trace.points[cut, -1], trace.values[cut, -1], outcomes[cut], trace.taken[cut])
+            found[i] = (ends[cut], values[cut], outcomes[cut], trace.taken[cut])
     return [found[i] for i in range(len(setups))]
+
+
+def _outcomes(setup: Setup, rows: Rows, trace: Trace) -> NDArray[np.str_]:
+    """Judge the rows, those of few steps by themselves: as a descent of so many steps would be."""
+    tail = trace.rates.shape[1]
+    lengths = np.minimum(rows.steps, tail)
+    outcomes = np.empty(len(lengths), dtype="U12")
+    for length in np.unique(lengths):
+        mine = np.flatnonzero(lengths == length)
+        part = Trace(
+            trace.points[mine, : length + 1],
+            trace.rates[mine, :length],
+            trace.taken[mine],
+        )
+        some = Rows(rows.starts[mine], rows.rates[mine], rows.steps[mine])
+        outcomes[mine] = judge(ending_of(setup, some, part)).outcomes
+    return outcomes

@@ -60,8 +60,8 @@ LONGEST_PERIOD = 8
 class Ending:
     """The last steps of n descents.
 
-    points, gradients (n, t+1, dim), values (n, t+1), rates (n, t); starts (n, dim);
-    start_values (n,); taken, steps (n,): steps taken and allowed; base_rates (n,).
+    points (n, t+1, dim), rates (n, t), starts (n, dim); taken, steps (n,): steps taken and
+    allowed; base_rates (n,).
     """
 
     objective: Objective
@@ -70,18 +70,25 @@ class Ending:
     bounds: str
     tolerance: float | None
     starts: Array
-    start_values: Array
     base_rates: Array
     steps: NDArray[np.int64]
     taken: NDArray[np.int64]
     points: Array
-    values: Array
-    gradients: Array
     rates: Array
 
     @property
     def ends(self) -> Array:
         return self.points[:, -1]
+
+    @functools.cached_property
+    def values(self) -> Array:
+        """f at the ends, (n,)."""
+        return self.objective.value(self.ends)
+
+    @functools.cached_property
+    def gradients(self) -> Array:
+        """∇f at the ends, (n, dim)."""
+        return self.objective.gradient(self.ends)
 
     @functools.cached_property
     def downhill(self) -> float:
@@ -91,7 +98,7 @@ class Ending:
     @functools.cached_property
     def held(self) -> Flags:
         """(n, dim): coordinates at a bound under bounds="clip" that would go on outward."""
-        x, d = self.ends, self.downhill * self.gradients[:, -1]
+        x, d = self.ends, self.downhill * self.gradients
         low, high = self.objective.domain.T
         if self.bounds != "clip":
             return np.zeros(x.shape, bool)
@@ -111,7 +118,7 @@ class Ending:
     @functools.cached_property
     def slope(self) -> Array:
         """|∇f| at the ends over the coordinates not held at a bound, (n,)."""
-        return np.asarray(np.linalg.norm(np.where(self.held, 0.0, self.gradients[:, -1]), axis=1))
+        return np.asarray(np.linalg.norm(np.where(self.held, 0.0, self.gradients), axis=1))
 
     @functools.cached_property
     def stopped(self) -> Flags:
@@ -159,7 +166,7 @@ def judge(ending: Ending) -> Judgement:
 def _nonfinite(j: Judgement, rows: NDArray[np.int64]) -> None:
     """Where x, f or ∇f is not finite: why. A finite f with no gradient is left for the kinks."""
     e = j.ending
-    x, value = e.ends[rows], e.values[rows, -1]
+    x, value = e.ends[rows], e.values[rows]
     ok = np.isfinite(x).all(axis=1) & np.isfinite(value)
     broken = rows[~ok]
     x = e.ends[broken]
@@ -168,7 +175,7 @@ def _nonfinite(j: Judgement, rows: NDArray[np.int64]) -> None:
     moved = e.taken[broken] > 0
     far = ~((x > low - 100 * width) & (x < high + 100 * width)).all(axis=1)
     outside = ~((x >= low) & (x <= high)).all(axis=1)
-    undefined = np.isnan(e.values[broken, -1]) & ~overflows(e.objective, x)
+    undefined = np.isnan(e.values[broken]) & ~overflows(e.objective, x)
     j.outcomes[broken] = np.select(
         [moved & far, moved & undefined, moved & outside],
         ["diverged", "left_domain", "diverged"],
@@ -215,7 +222,7 @@ def _left_box(j: Judgement, rows: NDArray[np.int64]) -> None:
 def _arrived(j: Judgement, rows: NDArray[np.int64]) -> None:
     """Where the end is at, or was heading into, a stationary point: what kind it is."""
     e = j.ending
-    rows = rows[np.isfinite(e.gradients[rows, -1]).all(axis=1)]
+    rows = rows[np.isfinite(e.gradients[rows]).all(axis=1)]
     if not rows.size:
         return
     x, free = e.ends[rows], ~e.held[rows]
@@ -228,10 +235,10 @@ def _arrived(j: Judgement, rows: NDArray[np.int64]) -> None:
     j.places[rows], j.kinds[rows], j.eigenvalues[rows] = place, kinds, eigenvalues
     j.distances[rows] = distance
     value = e.objective.value(place)
-    left = np.abs(e.values[rows, -1] - value)
-    crept = (distance <= DEGENERATE_NEAR) & (left <= DEGENERATE_HEIGHT * np.abs(e.start_values[rows] - value))
+    left = np.abs(e.values[rows] - value)
+    crept = (distance <= DEGENERATE_NEAR) & (left <= DEGENERATE_HEIGHT * np.abs(e.objective.value(e.starts[rows]) - value))
     # A tolerance may stop descent short of a minimum, but not below it.
-    lower = e.downhill * (value - e.values[rows, -1]) <= 0
+    lower = e.downhill * (value - e.values[rows]) <= 0
     stopped = e.stopped[rows] & (distance <= STOPPED_NEAR) & (lower | (kinds != "minimum"))
     near = (distance <= ARRIVED) | stopped | (np.isin(kinds, ("degenerate", "plateau")) & crept)
     wanted = np.where(free.all(axis=1), kinds, "at_bound")
@@ -258,7 +265,7 @@ def _kinks(j: Judgement, rows: NDArray[np.int64]) -> None:
     if not can_kink(e.objective):
         return
     hovering = (e.extent[rows] <= 0.2) & ~e.held[rows].any(axis=1)
-    rows = rows[hovering & np.isfinite(e.values[rows, -1])]
+    rows = rows[hovering & np.isfinite(e.values[rows])]
     if not rows.size:
         return
     extent = e.extent[rows]

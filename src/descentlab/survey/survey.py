@@ -241,7 +241,7 @@ def survey(
         {name: -count for name, count in outcomes.items()},
         points,
         trace.points[:, -1],
-        trace.values[:, -1],
+        judgement.ending.values,
         judgement.outcomes,
         assignment,
         trace.taken,
