@@ -91,8 +91,14 @@ def edge(box: np.ndarray, axis: int, side: int, count: int) -> np.ndarray:
 
 def winding(f: Objective, box: np.ndarray, count: int = 100_001) -> float:
     """Return how often ∇f turns round as the point goes round the box, counter-clockwise."""
-    points = np.concatenate([edge(box, 1, 0, count), edge(box, 0, 1, count), edge(box, 1, 1, count)[::-1],
-                             edge(box, 0, 0, count)[::-1]])
+    points = np.concatenate(
+        [
+            edge(box, 1, 0, count),
+            edge(box, 0, 1, count),
+            edge(box, 1, 1, count)[::-1],
+            edge(box, 0, 0, count)[::-1],
+        ]
+    )
     for _ in range(40):
         gradient = f.gradient(points)
         angle = np.arctan2(gradient[:, 1], gradient[:, 0])

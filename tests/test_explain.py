@@ -27,7 +27,8 @@ from descentlab.slopes import dual, finite_differences, rounding
 X, Y, Z = symbols("x y z")
 PEAKS = (
     3 * (1 - X) ** 2 * exp(-(X**2) - (Y + 1) ** 2)
-    - 10 * (X / 5 - X**3 - Y**5) * exp(-(X**2) - Y**2) - exp(-((X + 1) ** 2) - Y**2) / 3
+    - 10 * (X / 5 - X**3 - Y**5) * exp(-(X**2) - Y**2)
+    - exp(-((X + 1) ** 2) - Y**2) / 3
 )
 ACKLEY = 20 + sympy.E - 20 * exp(-sqrt((X**2 + Y**2) / 2) / 5) - exp((cos(2 * pi * X) + cos(2 * pi * Y)) / 2)
 
@@ -36,32 +37,40 @@ def rules(expression: Expr, names: str = "x") -> list[str]:
     return [step.rule for step in derive(expression, "x", list(names)).steps]
 
 
-@pytest.mark.parametrize(("expression", "expected"), [
-    (sympy.Integer(4), ["constant rule"]),
-    (X, ["variable rule"]),
-    (X**5, ["power rule"]),
-    (sqrt(X), ["power rule"]),
-    (1 / X, ["power rule"]),
-    (2 * pi * X, ["constant multiple rule"]),
-    (7 * X**3, ["constant multiple and power rules"]),
-    (3 * X**2 - 3 * X + 4,
-     ["sum rule", "constant multiple and power rules", "constant multiple rule", "constant rule"]),
-    (sin(X), ["derivative of sin"]),
-    (5 * sin(X), ["constant multiple rule", "derivative of sin"]),
-    (X**2 * sin(X), ["product rule", "power rule", "derivative of sin"]),
-    (X * sin(X) * exp(X), ["product rule", "variable rule", "derivative of exp", "derivative of sin"]),
-    (sin(X) / X, ["quotient rule", "derivative of sin", "variable rule"]),
-    (1 / (sin(X) * cos(X)), ["reciprocal rule", "product rule", "derivative of cos", "derivative of sin"]),
-    (sin(X**2), ["chain rule", "power rule"]),
-    ((X**2 + 1) ** 3, ["chain rule", "sum and power rules"]),
-    (cos(2 * pi * X) + X**2, ["sum rule", "power rule", "chain rule", "constant multiple rule"]),
-    (2**X, ["exponential rule"]),
-    (2 ** (X**2), ["chain rule", "power rule"]),
-    (X**X, ["general power rule", "variable rule"]),
-    (sigmoid(X), ["derivative of sigmoid"]),
-    (maximum(X**2, X), ["derivative of max", "power rule", "variable rule"]),
-    (step(X), ["derivative of step"]),
-])
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (sympy.Integer(4), ["constant rule"]),
+        (X, ["variable rule"]),
+        (X**5, ["power rule"]),
+        (sqrt(X), ["power rule"]),
+        (1 / X, ["power rule"]),
+        (2 * pi * X, ["constant multiple rule"]),
+        (7 * X**3, ["constant multiple and power rules"]),
+        (
+            3 * X**2 - 3 * X + 4,
+            ["sum rule", "constant multiple and power rules", "constant multiple rule", "constant rule"],
+        ),
+        (sin(X), ["derivative of sin"]),
+        (5 * sin(X), ["constant multiple rule", "derivative of sin"]),
+        (X**2 * sin(X), ["product rule", "power rule", "derivative of sin"]),
+        (X * sin(X) * exp(X), ["product rule", "variable rule", "derivative of exp", "derivative of sin"]),
+        (sin(X) / X, ["quotient rule", "derivative of sin", "variable rule"]),
+        (
+            1 / (sin(X) * cos(X)),
+            ["reciprocal rule", "product rule", "derivative of cos", "derivative of sin"],
+        ),
+        (sin(X**2), ["chain rule", "power rule"]),
+        ((X**2 + 1) ** 3, ["chain rule", "sum and power rules"]),
+        (cos(2 * pi * X) + X**2, ["sum rule", "power rule", "chain rule", "constant multiple rule"]),
+        (2**X, ["exponential rule"]),
+        (2 ** (X**2), ["chain rule", "power rule"]),
+        (X**X, ["general power rule", "variable rule"]),
+        (sigmoid(X), ["derivative of sigmoid"]),
+        (maximum(X**2, X), ["derivative of max", "power rule", "variable rule"]),
+        (step(X), ["derivative of step"]),
+    ],
+)
 def test_the_rules_a_person_would_name(expression: Expr, expected: list[str]) -> None:
     found = rules(expression)
     assert found[0] == expected[0]
@@ -98,12 +107,29 @@ def check_structure(derivation: Derivation) -> None:
 
 
 TEXTBOOK = [
-    PEAKS, ACKLEY, X**2 * sin(X) / (1 + X**2), sqrt(1 + X**2), log(1 + exp(-X)),
+    PEAKS,
+    ACKLEY,
+    X**2 * sin(X) / (1 + X**2),
+    sqrt(1 + X**2),
+    log(1 + exp(-X)),
     exp(-(X**2) / 2) / sqrt(2 * pi),
-    X ** sin(X), (X + 1) ** 3 * (X - 2) ** 4, 1 / (1 + exp(-X)), sin(cos(sin(X))), X / sqrt(X**2 + Y**2),
-    (1 - X) ** 2 + 100 * (Y - X**2) ** 2, Y**X + X**Y, relu(X * Y - 1) ** 2, sympy.atan2(Y, X),
-    minimum(maximum(X, Y), X * Y), absolute(sin(X)) * cbrt(X - Y), Rational(1, 3) * X**-2, -X, Y * 3,
-    sin(X) * sin(X + 1) * sin(X + 2) * sin(X + 3), exp(X) / X / log(X), sqrt(X) * sin(sqrt(X)),
+    X ** sin(X),
+    (X + 1) ** 3 * (X - 2) ** 4,
+    1 / (1 + exp(-X)),
+    sin(cos(sin(X))),
+    X / sqrt(X**2 + Y**2),
+    (1 - X) ** 2 + 100 * (Y - X**2) ** 2,
+    Y**X + X**Y,
+    relu(X * Y - 1) ** 2,
+    sympy.atan2(Y, X),
+    minimum(maximum(X, Y), X * Y),
+    absolute(sin(X)) * cbrt(X - Y),
+    Rational(1, 3) * X**-2,
+    -X,
+    Y * 3,
+    sin(X) * sin(X + 1) * sin(X + 2) * sin(X + 3),
+    exp(X) / X / log(X),
+    sqrt(X) * sin(sqrt(X)),
 ]
 
 
@@ -169,8 +195,12 @@ def is_real(expression: Expr) -> bool:
 EXPRESSIONS = st.recursive(ATOMS, grow, max_leaves=6).filter(is_real)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True,
-          suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
 @given(EXPRESSIONS)
 def test_random_expressions(expression: Expr) -> None:
     derivation = derive(expression, "x", ["x", "y"])
@@ -245,26 +275,50 @@ def test_a_long_derivation_is_folded_and_says_so() -> None:
 # Kinks
 
 
-@pytest.mark.parametrize(("expression", "at", "kind"), [
-    (relu(X - 1), 1, "jump"), (absolute(2 * X + 3), Rational(-3, 2), "jump"), (maximum(X, 3), 3, "jump"),
-    (minimum(2 * X, X + 1), 1, "jump"), (step(X), 0, "jump"), (cbrt(X - 2), 2, "unbounded"),
-    (sqrt(X), 0, "unbounded"), (X ** Rational(2, 3), 0, "unbounded"), (absolute(X**2 - 1), None, "jump"),
-    (sympy.asin(X), None, "unbounded"),
-])
+@pytest.mark.parametrize(
+    ("expression", "at", "kind"),
+    [
+        (relu(X - 1), 1, "jump"),
+        (absolute(2 * X + 3), Rational(-3, 2), "jump"),
+        (maximum(X, 3), 3, "jump"),
+        (minimum(2 * X, X + 1), 1, "jump"),
+        (step(X), 0, "jump"),
+        (cbrt(X - 2), 2, "unbounded"),
+        (sqrt(X), 0, "unbounded"),
+        (X ** Rational(2, 3), 0, "unbounded"),
+        (absolute(X**2 - 1), None, "jump"),
+        (sympy.asin(X), None, "unbounded"),
+    ],
+)
 def test_kinks_and_where_they_lie(expression: Expr, at: Expr | None, kind: str) -> None:
     (kink,) = derive(expression, "x", ["x"]).kinks
     assert kink.at == at
     assert kink.kind == kind
     assert f"x = {at}" in kink.sentence if at is not None else "= 0" in kink.sentence
     if kind == "jump":
-        assert BY_NAME[{"absolute": "abs", "maximum": "max", "minimum": "min"}
-                       .get(expression.func.__name__, expression.func.__name__)].kink in kink.sentence
+        assert (
+            BY_NAME[
+                {"absolute": "abs", "maximum": "max", "minimum": "min"}.get(
+                    expression.func.__name__, expression.func.__name__
+                )
+            ].kink
+            in kink.sentence
+        )
 
 
-@pytest.mark.parametrize("smooth", [
-    sqrt(X**2 + 1), absolute(exp(X)), relu(Y) * X, sqrt(absolute(X) * 0 + 2) * X, X ** Rational(3, 2), 1 / X,
-    maximum(sympy.cosh(X) + 1, 0), sqrt(X**2 + Y**2 + Rational(1, 10)),
-])
+@pytest.mark.parametrize(
+    "smooth",
+    [
+        sqrt(X**2 + 1),
+        absolute(exp(X)),
+        relu(Y) * X,
+        sqrt(absolute(X) * 0 + 2) * X,
+        X ** Rational(3, 2),
+        1 / X,
+        maximum(sympy.cosh(X) + 1, 0),
+        sqrt(X**2 + Y**2 + Rational(1, 10)),
+    ],
+)
 def test_no_kink_is_claimed_where_there_is_none(smooth: Expr) -> None:
     assert derive(smooth, "x", ["x", "y"]).kinks == ()
 
@@ -272,15 +326,18 @@ def test_no_kink_is_claimed_where_there_is_none(smooth: Expr) -> None:
 # The three checks
 
 
-@pytest.mark.parametrize(("expression", "wrong"), [
-    (X**2, 2 * X + Rational(1, 1000)),
-    (cos(2 * pi * X) + X**2, 2 * X + 2 * pi * sin(2 * pi * X)),
-    (sin(X) * exp(-(X**2) / 20), cos(X) * exp(-(X**2) / 20)),
-    (relu(X), step(X) + Rational(1, 10**5) * X),
-    (sympy.tanh(20 * X), sympy.Integer(0)),
-    (sympy.Integer(3), X * Rational(1, 10**6)),
-    (X + 10**6, sympy.Integer(2)),
-])
+@pytest.mark.parametrize(
+    ("expression", "wrong"),
+    [
+        (X**2, 2 * X + Rational(1, 1000)),
+        (cos(2 * pi * X) + X**2, 2 * X + 2 * pi * sin(2 * pi * X)),
+        (sin(X) * exp(-(X**2) / 20), cos(X) * exp(-(X**2) / 20)),
+        (relu(X), step(X) + Rational(1, 10**5) * X),
+        (sympy.tanh(20 * X), sympy.Integer(0)),
+        (sympy.Integer(3), X * Rational(1, 10**6)),
+        (X + 10**6, sympy.Integer(2)),
+    ],
+)
 def test_a_wrong_derivative_fails_each_way(expression: Expr, wrong: Expr) -> None:
     check = check_derivative(expression, wrong, "x", ["x"], [[-2, 2]])
     assert not check.agrees
@@ -300,10 +357,18 @@ def test_finite_differences_alone_find_a_wrong_rule(monkeypatch: pytest.MonkeyPa
     assert check.difference == pytest.approx(1 - np.sqrt(np.pi) / 2, rel=0.2)
 
 
-@pytest.mark.parametrize(("expression", "domain"), [
-    (cos(2 * pi * X) + X**2, (-2, 2)), (3 * X**2 - 3 * X + 4, (-2, 2)), (sin(X) * exp(-(X**2) / 20), (-6, 6)),
-    (sigmoid(X), (-5, 5)), (exp(exp(X)), (-5, 5)), (sin(100 * X), (-5, 5)), (X + 10**6, (-5, 5)),
-])
+@pytest.mark.parametrize(
+    ("expression", "domain"),
+    [
+        (cos(2 * pi * X) + X**2, (-2, 2)),
+        (3 * X**2 - 3 * X + 4, (-2, 2)),
+        (sin(X) * exp(-(X**2) / 20), (-6, 6)),
+        (sigmoid(X), (-5, 5)),
+        (exp(exp(X)), (-5, 5)),
+        (sin(100 * X), (-5, 5)),
+        (X + 10**6, (-5, 5)),
+    ],
+)
 def test_smooth_functions_agree_closely_everywhere(expression: Expr, domain: tuple[float, float]) -> None:
     (check,) = explain(expression, ["x"], [domain]).checks
     assert (check.symbolic, check.used, check.left_out) == ("exactly", 100, {})
@@ -371,10 +436,15 @@ def test_points_by_a_kink_are_left_out_of_finite_differences() -> None:
     np.testing.assert_allclose(slopes[2:], [1, -1], rtol=1e-12)
 
 
-@pytest.mark.parametrize("expression", [
-    (X + Y + 1) ** 500 / (X + 1), sin((X + Y) ** 300) / (X - Y), (X * Y + X + Y) ** (Y + 200) / X,
-    sum(((k * X + Y) ** 40 for k in range(1, 30)), sympy.Integer(0)) / (1 + X**2),
-])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        (X + Y + 1) ** 500 / (X + 1),
+        sin((X + Y) ** 300) / (X - Y),
+        (X * Y + X + Y) ** (Y + 200) / X,
+        sum(((k * X + Y) ** 40 for k in range(1, 30)), sympy.Integer(0)) / (1 + X**2),
+    ],
+)
 def test_the_comparison_with_sympy_never_multiplies_out_without_bound(expression: Expr) -> None:
     began = time.perf_counter()
     check = explain(expression, ["x", "y"], [[0.1, 0.4]] * 2).checks[0]

@@ -17,11 +17,27 @@ EPS = np.finfo(float).eps
 
 # Where each function is smooth and real; (−2, 2) serves all others.
 DOMAINS = {
-    "log": (0.05, 4), "log10": (0.05, 4), "log2": (0.05, 4), "sqrt": (0.05, 4), "cbrt": (0.05, 4),
-    "tan": (-1.4, 1.4), "cot": (0.1, 3), "sec": (-1.4, 1.4), "csc": (0.1, 3),
-    "asin": (-0.95, 0.95), "acos": (-0.95, 0.95), "acot": (0.1, 4), "asec": (1.1, 4), "acsc": (1.1, 4),
-    "coth": (0.1, 3), "csch": (0.1, 3), "acosh": (1.1, 4), "atanh": (-0.95, 0.95), "acoth": (1.1, 4),
-    "asech": (0.05, 0.95), "acsch": (0.1, 4),
+    "log": (0.05, 4),
+    "log10": (0.05, 4),
+    "log2": (0.05, 4),
+    "sqrt": (0.05, 4),
+    "cbrt": (0.05, 4),
+    "tan": (-1.4, 1.4),
+    "cot": (0.1, 3),
+    "sec": (-1.4, 1.4),
+    "csc": (0.1, 3),
+    "asin": (-0.95, 0.95),
+    "acos": (-0.95, 0.95),
+    "acot": (0.1, 4),
+    "asec": (1.1, 4),
+    "acsc": (1.1, 4),
+    "coth": (0.1, 3),
+    "csch": (0.1, 3),
+    "acosh": (1.1, 4),
+    "atanh": (-0.95, 0.95),
+    "acoth": (1.1, 4),
+    "asech": (0.05, 0.95),
+    "acsch": (0.1, 4),
 }
 MIRRORED = ["cbrt", "acot", "asec", "acsc", "coth", "csch", "acoth", "acsch", "cot", "csc"]
 ROWS = pytest.mark.parametrize("row", TABLE, ids=[row.name for row in TABLE])
@@ -49,11 +65,16 @@ def digits(expression: sympy.Expr, x: list[np.ndarray]) -> np.ndarray:
     """Return the expression at each point from 40 digits."""
     columns = zip(*x, strict=True)
     symbols = [U, V][: len(x)]
-    return np.array([
-        float(expression.xreplace({s: sympy.Float(float(c), 40) for s, c in zip(symbols, p, strict=True)})
-              .evalf(40))
-        for p in columns
-    ])
+    return np.array(
+        [
+            float(
+                expression.xreplace(
+                    {s: sympy.Float(float(c), 40) for s, c in zip(symbols, p, strict=True)}
+                ).evalf(40)
+            )
+            for p in columns
+        ]
+    )
 
 
 @ROWS
@@ -93,6 +114,7 @@ def test_derivative_is_that_of_finite_differences(row: KnownFunction) -> None:
         x = [np.where(np.abs(c) < 0.01, 0.5, c) for c in x]
     call, h = row.cls(*symbols), 1e-3
     for i in range(len(symbols)):
+
         def at(k: int, i: int = i) -> np.ndarray:
             moved = list(x)
             moved[i] = moved[i] + k * h
@@ -116,8 +138,9 @@ def test_derivative_is_that_of_jax(row: KnownFunction) -> None:
         with jax.enable_x64(True):
             gradient = jax.vmap(jax.grad(lambda *c: run(program, c, JAX)[0], argnums=i))
             slopes = np.asarray(gradient(*[jax.numpy.asarray(c) for c in x]))
-        np.testing.assert_allclose(slopes, numpy_values(row.derivative[i](*[U, V][: row.arguments]), x),
-                                   rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(
+            slopes, numpy_values(row.derivative[i](*[U, V][: row.arguments]), x), rtol=1e-11, atol=1e-13
+        )
 
 
 def test_definitions_give_the_function_itself() -> None:
@@ -128,8 +151,13 @@ def test_definitions_give_the_function_itself() -> None:
             assert row.numpy, f"{row.name} has neither a NumPy version nor a definition"
             continue
         x = points(row)
-        np.testing.assert_allclose(numpy_values(by_definition, x), numpy_values(row.cls(*symbols), x),
-                                   rtol=1e-12, atol=1e-14, err_msg=row.name)
+        np.testing.assert_allclose(
+            numpy_values(by_definition, x),
+            numpy_values(row.cls(*symbols), x),
+            rtol=1e-12,
+            atol=1e-14,
+            err_msg=row.name,
+        )
 
 
 def test_every_name_is_claimed_once() -> None:
@@ -140,7 +168,10 @@ def test_every_name_is_claimed_once() -> None:
 
 KINKS = {
     # name: slopes left of the kink, at it, right of it
-    "abs": (-1, 0, 1), "sign": (0, 0, 0), "step": (0, 0, 0), "relu": (0, 0, 1),
+    "abs": (-1, 0, 1),
+    "sign": (0, 0, 0),
+    "step": (0, 0, 0),
+    "relu": (0, 0, 1),
 }
 
 

@@ -96,9 +96,17 @@ def test_the_twenty_agree_with_what_the_catalogue_states(problem: dict[str, Any]
 
 TABLE = [
     # minima, maxima, saddles in the default box, from the project's reference table
-    ("quadratic", 1, 0, 0), ("cosine-bowl", 4, 3, 0), ("damped-sine", 2, 2, 0), ("himmelblau", 4, 1, 4),
-    ("six-hump-camel", 6, 2, 7), ("rosenbrock", 1, 0, 0), ("rastrigin", 121, 100, 220), ("peaks", 3, 3, 3),
-    ("shubert", 722, 722, 1444), ("ackley", 24, 16, 40), ("strict-saddle", 2, 0, 1),
+    ("quadratic", 1, 0, 0),
+    ("cosine-bowl", 4, 3, 0),
+    ("damped-sine", 2, 2, 0),
+    ("himmelblau", 4, 1, 4),
+    ("six-hump-camel", 6, 2, 7),
+    ("rosenbrock", 1, 0, 0),
+    ("rastrigin", 121, 100, 220),
+    ("peaks", 3, 3, 3),
+    ("shubert", 722, 722, 1444),
+    ("ackley", 24, 16, 40),
+    ("strict-saddle", 2, 0, 1),
 ]
 
 
@@ -166,8 +174,10 @@ def test_no_random_point_is_lower(name: str, dim: int | None) -> None:
     low, high = f.domain.T
     points = low + (high - low) * np.random.default_rng(1).random((100_000, f.dim))
     best = points[np.argsort(f.value(points))[:5]]
-    ends = [minimize(lambda x: float(f.value(x)), p, jac=f.gradient, bounds=f.domain, method="L-BFGS-B").fun
-            for p in best]
+    ends = [
+        minimize(lambda x: float(f.value(x)), p, jac=f.gradient, bounds=f.domain, method="L-BFGS-B").fun
+        for p in best
+    ]
     assert min(ends) >= entry.lowest - 1e-9 * max(1, abs(entry.lowest))
 
 
@@ -232,11 +242,22 @@ def test_boundary_minima_are_as_many_as_stated(name: str) -> None:
     assert boundary_minima(f, f.domain) == find(name).count("boundary minima")
 
 
-@pytest.mark.parametrize(("name", "dim", "cells"), [
-    ("styblinski-tang", 4, 8), ("styblinski-tang", 6, 5), ("octopus", 2, 60), ("octopus", 3, 24),
-    ("octopus", 4, 16), ("octopus", 5, 9), ("rastrigin", 3, 42), ("cosine-mixture", 3, 30),
-    ("sphere", 3, 4), ("rosenbrock", 4, 14), ("hartmann-3", None, 30),
-])
+@pytest.mark.parametrize(
+    ("name", "dim", "cells"),
+    [
+        ("styblinski-tang", 4, 8),
+        ("styblinski-tang", 6, 5),
+        ("octopus", 2, 60),
+        ("octopus", 3, 24),
+        ("octopus", 4, 16),
+        ("octopus", 5, 9),
+        ("rastrigin", 3, 42),
+        ("cosine-mixture", 3, 30),
+        ("sphere", 3, 4),
+        ("rosenbrock", 4, 14),
+        ("hartmann-3", None, 30),
+    ],
+)
 def test_stationary_points_in_more_variables(name: str, dim: int | None, cells: int) -> None:
     entry, f = find(name, dim), landscape(name, dim)
     found = kinds(f, newton_from_grid(f, f.domain, cells))
@@ -366,18 +387,31 @@ def test_names_are_unique_and_found_in_any_spelling() -> None:
     assert landscape("rastrigin", dim=2).label == "rastrigin"
 
 
-@pytest.mark.parametrize(("name", "dim", "message"), [
-    ("rastrgin", None, (
-        "Unknown landscape 'rastrgin'. Did you mean 'rastrigin'? 'descentlab landscapes' lists them all.")),
-    ("peaks", 3, (
-        "The landscape 'peaks' has 2 variables, not 3. Leave out the dimension, or choose a landscape that "
-        "comes in any.")),
-    ("rosenbrock", 1, "The landscape 'rosenbrock' comes in 2 to 50 variables, not 1."),
-    ("rastrigin", 51, "The landscape 'rastrigin' comes in 1 to 50 variables, not 51."),
-    ("rastrigin", 0, "The landscape 'rastrigin' comes in 1 to 50 variables, not 0."),
-    ("rastrigin", 2.0, "The dimension of a landscape is a whole number, not 2.0."),
-    ("rastrigin", True, "The dimension of a landscape is a whole number, not True."),
-])
+@pytest.mark.parametrize(
+    ("name", "dim", "message"),
+    [
+        (
+            "rastrgin",
+            None,
+            (
+                "Unknown landscape 'rastrgin'. Did you mean 'rastrigin'? 'descentlab landscapes' lists them all."
+            ),
+        ),
+        (
+            "peaks",
+            3,
+            (
+                "The landscape 'peaks' has 2 variables, not 3. Leave out the dimension, or choose a landscape that "
+                "comes in any."
+            ),
+        ),
+        ("rosenbrock", 1, "The landscape 'rosenbrock' comes in 2 to 50 variables, not 1."),
+        ("rastrigin", 51, "The landscape 'rastrigin' comes in 1 to 50 variables, not 51."),
+        ("rastrigin", 0, "The landscape 'rastrigin' comes in 1 to 50 variables, not 0."),
+        ("rastrigin", 2.0, "The dimension of a landscape is a whole number, not 2.0."),
+        ("rastrigin", True, "The dimension of a landscape is a whole number, not True."),
+    ],
+)
 def test_errors(name: str, dim: Any, message: str) -> None:
     with pytest.raises(InputError) as caught:
         landscape(name, dim)

@@ -18,18 +18,47 @@ from descentlab.program import NUMPY, compile_program, run
 X, Y, X1, ALPHA = symbols("x y x1 alpha")
 PEAKS = (
     3 * (1 - X) ** 2 * exp(-(X**2) - (Y + 1) ** 2)
-    - 10 * (X / 5 - X**3 - Y**5) * exp(-(X**2) - Y**2) - exp(-((X + 1) ** 2) - Y**2) / 3
+    - 10 * (X / 5 - X**3 - Y**5) * exp(-(X**2) - Y**2)
+    - exp(-((X + 1) ** 2) - Y**2) / 3
 )
 MANY = [
-    3 * X**2 - 3 * X + 4, cos(2 * pi * X) + X**2, sin(X) * exp(-(X**2) / 20), PEAKS, PEAKS.diff(X),
+    3 * X**2 - 3 * X + 4,
+    cos(2 * pi * X) + X**2,
+    sin(X) * exp(-(X**2) / 20),
+    PEAKS,
+    PEAKS.diff(X),
     PEAKS.diff(Y),
-    absolute(X - 1) + cbrt(X) ** 2, minimum(X, Y / 2) * maximum(X, 1), relu(X) * step(Y) - sign(X * Y),
-    1 / (1 + exp(-X)), sigmoid(X) * (1 - sigmoid(X)), X ** Rational(3, 2) + X ** Rational(-1, 3), 3 * 2**X,
-    log(X) ** 2 / log(10), (X + 1) ** (Y / 2), (2 * X) ** Y, -(X + 1) / (X - 1) ** 3, 1 / (X * Y) - X / Y,
-    sympy.E * X + sympy.E, exp(exp(-1 / X)), sympy.atan2(Y, X), X - 1, 1 - X, -X - 1, -X * (Y + 1),
-    X**2 * (Y - X) * 4, sqrt(X1) / ALPHA, sin(X) ** 2 * cos(Y) ** 3, Rational(-1, 3) * exp(X),
-    Rational(2, 3) * X, Rational(-7, 2),
-    sin(X) ** -2, sqrt(X / Y + 1), (X**2) ** Rational(1, 2), X ** (-Y), sympy.Integer(5), -(2**X),
+    absolute(X - 1) + cbrt(X) ** 2,
+    minimum(X, Y / 2) * maximum(X, 1),
+    relu(X) * step(Y) - sign(X * Y),
+    1 / (1 + exp(-X)),
+    sigmoid(X) * (1 - sigmoid(X)),
+    X ** Rational(3, 2) + X ** Rational(-1, 3),
+    3 * 2**X,
+    log(X) ** 2 / log(10),
+    (X + 1) ** (Y / 2),
+    (2 * X) ** Y,
+    -(X + 1) / (X - 1) ** 3,
+    1 / (X * Y) - X / Y,
+    sympy.E * X + sympy.E,
+    exp(exp(-1 / X)),
+    sympy.atan2(Y, X),
+    X - 1,
+    1 - X,
+    -X - 1,
+    -X * (Y + 1),
+    X**2 * (Y - X) * 4,
+    sqrt(X1) / ALPHA,
+    sin(X) ** 2 * cos(Y) ** 3,
+    Rational(-1, 3) * exp(X),
+    Rational(2, 3) * X,
+    Rational(-7, 2),
+    sin(X) ** -2,
+    sqrt(X / Y + 1),
+    (X**2) ** Rational(1, 2),
+    X ** (-Y),
+    sympy.Integer(5),
+    -(2**X),
 ]
 EACH = pytest.mark.parametrize("expression", MANY, ids=str)
 
@@ -43,6 +72,7 @@ def inside(source: str) -> str:
 
 def seen(source: str) -> str:
     """Return the characters a reader sees, fractions as (a)/(b), powers as ^(…)."""
+
     def read(node: ET.Element) -> str:
         parts = [read(child) for child in node]
         match node.tag:
@@ -61,49 +91,64 @@ def seen(source: str) -> str:
     return read(ET.fromstring(source))
 
 
-@pytest.mark.parametrize(("expression", "shown"), [
-    (3 * X**2 - 3 * X + 4, "3x^(2)−3x+4"),
-    (-(X**2) + X + 1, "−x^(2)+x+1"),
-    (cos(2 * pi * X) + X**2, "x^(2)+cos(2πx)"),
-    (sin(X) * exp(-(X**2) / 20), "sin(x)e^(−x^(2)/20)"),
-    (1 - X, "1−x"),
-    (sin(X) - X, "sin(x)−x"),
-    (sin(X) ** 2, "sin^(2)(x)"),
-    (log(X) ** 2, "ln(x)^(2)"),
-    (absolute(X - 1), "|x−1|"),
-    (relu(X), "ReLU(x)"),
-    (sigmoid(X) * (1 - sigmoid(X)), "σ(x)(1−σ(x))"),
-    (minimum(X, Y), "min(x,y)"),
-    (sqrt(X1), "√(x_1)"),
-    (cbrt(X) ** 2, "(root3(x))^(2)"),
-    (1 / sqrt(1 - X**2), "(1)/(√(1−x^(2)))"),
-    (X / 3, "(x)/(3)"),
-    (-exp(X) / 3, "−(1)/(3)e^(x)"),
-    (-(X + 1) / (X - 1), "−(x+1)/(x−1)"),
-    (3 * 2**X, "3·2^(x)"),
-    (ALPHA * X, "αx"),
-    (sympy.E * X, "ex"),
-    (X ** Rational(3, 2), "x^(3/2)"),
-    (exp(X / (Y + 1)), "e^(x/(y+1))"),
-    ((X + 1) ** Y, "(x+1)^(y)"),
-    (sympy.asin(X), "arcsin(x)"),
-    (X * (Y + 1) / (2 * Y), "(x(y+1))/(2y)"),
-])
+@pytest.mark.parametrize(
+    ("expression", "shown"),
+    [
+        (3 * X**2 - 3 * X + 4, "3x^(2)−3x+4"),
+        (-(X**2) + X + 1, "−x^(2)+x+1"),
+        (cos(2 * pi * X) + X**2, "x^(2)+cos(2πx)"),
+        (sin(X) * exp(-(X**2) / 20), "sin(x)e^(−x^(2)/20)"),
+        (1 - X, "1−x"),
+        (sin(X) - X, "sin(x)−x"),
+        (sin(X) ** 2, "sin^(2)(x)"),
+        (log(X) ** 2, "ln(x)^(2)"),
+        (absolute(X - 1), "|x−1|"),
+        (relu(X), "ReLU(x)"),
+        (sigmoid(X) * (1 - sigmoid(X)), "σ(x)(1−σ(x))"),
+        (minimum(X, Y), "min(x,y)"),
+        (sqrt(X1), "√(x_1)"),
+        (cbrt(X) ** 2, "(root3(x))^(2)"),
+        (1 / sqrt(1 - X**2), "(1)/(√(1−x^(2)))"),
+        (X / 3, "(x)/(3)"),
+        (-exp(X) / 3, "−(1)/(3)e^(x)"),
+        (-(X + 1) / (X - 1), "−(x+1)/(x−1)"),
+        (3 * 2**X, "3·2^(x)"),
+        (ALPHA * X, "αx"),
+        (sympy.E * X, "ex"),
+        (X ** Rational(3, 2), "x^(3/2)"),
+        (exp(X / (Y + 1)), "e^(x/(y+1))"),
+        ((X + 1) ** Y, "(x+1)^(y)"),
+        (sympy.asin(X), "arcsin(x)"),
+        (X * (Y + 1) / (2 * Y), "(x(y+1))/(2y)"),
+    ],
+)
 def test_what_a_reader_sees(expression: Expr, shown: str) -> None:
     assert seen(mathml(expression)) == shown
 
 
 def test_the_numbers_letters_and_operators_are_marked_as_such() -> None:
-    assert inside(mathml(X**2 - 3)) == (
-        "<mrow><msup><mi>x</mi><mn>2</mn></msup><mo>−</mo><mn>3</mn></mrow>"
-    )
+    assert inside(mathml(X**2 - 3)) == ("<mrow><msup><mi>x</mi><mn>2</mn></msup><mo>−</mo><mn>3</mn></mrow>")
 
 
 @EACH
 def test_mathml_is_well_formed_and_core(expression: Expr) -> None:
     """Only elements of MathML Core, which browsers draw without help; every child count right."""
-    known = {"math", "mrow", "mi", "mn", "mo", "mspace", "mfrac", "msup", "msub", "msqrt", "mroot", "mtable",
-             "mtr", "mtd"}
+    known = {
+        "math",
+        "mrow",
+        "mi",
+        "mn",
+        "mo",
+        "mspace",
+        "mfrac",
+        "msup",
+        "msub",
+        "msqrt",
+        "mroot",
+        "mtable",
+        "mtr",
+        "mtd",
+    }
     for source in (mathml(expression), equation(function_of(("x", "y")), expression)):
         for node in ET.fromstring(source).iter():
             assert node.tag in known
@@ -148,14 +193,17 @@ def test_latex_braces_balance(expression: Expr) -> None:
     assert "  " not in source
 
 
-@pytest.mark.parametrize(("expression", "source"), [
-    (3 * X**2 - 3 * X + 4, "3x^{2} - 3x + 4"),
-    (cos(2 * pi * X) + X**2, r"x^{2} + \cos(2\pi x)"),
-    (sqrt(X1) / 2, r"\frac{\sqrt{x_{1}}}{2}"),
-    (absolute(X), "|x|"),
-    (ALPHA * X, r"\alpha x"),
-    (relu(X), r"\operatorname{ReLU}(x)"),
-])
+@pytest.mark.parametrize(
+    ("expression", "source"),
+    [
+        (3 * X**2 - 3 * X + 4, "3x^{2} - 3x + 4"),
+        (cos(2 * pi * X) + X**2, r"x^{2} + \cos(2\pi x)"),
+        (sqrt(X1) / 2, r"\frac{\sqrt{x_{1}}}{2}"),
+        (absolute(X), "|x|"),
+        (ALPHA * X, r"\alpha x"),
+        (relu(X), r"\operatorname{ReLU}(x)"),
+    ],
+)
 def test_latex(expression: Expr, source: str) -> None:
     assert latex(expression).replace(" ", "") == source.replace(" ", "")
 

@@ -21,13 +21,24 @@ EXPRESSIONS = [
     3 * X**2 - 3 * X + 4,
     cos(2 * pi * X) + X**2,
     3 * (1 - X) ** 2 * exp(-(X**2) - (Y + 1) ** 2)
-    - 10 * (X / 5 - X**3 - Y**5) * exp(-(X**2) - Y**2) - exp(-((X + 1) ** 2) - Y**2) / 3,
+    - 10 * (X / 5 - X**3 - Y**5) * exp(-(X**2) - Y**2)
+    - exp(-((X + 1) ** 2) - Y**2) / 3,
     20 - 20 * exp(-sqrt((X**2 + Y**2) / 2) / 5) - exp((cos(2 * pi * X) + cos(2 * pi * Y)) / 2),
-    X / (1 + Y**2), -X / Y, 1 / (X * Y), X**-3 * Y**2, (X**2 + 1) ** Rational(-3, 2),
-    (X**2 + 1) ** Rational(1, 3), (X**2 + 1) ** Y, 2**X, -X - Y - 1, -(X + Y) * (X - 2),
+    X / (1 + Y**2),
+    -X / Y,
+    1 / (X * Y),
+    X**-3 * Y**2,
+    (X**2 + 1) ** Rational(-3, 2),
+    (X**2 + 1) ** Rational(1, 3),
+    (X**2 + 1) ** Y,
+    2**X,
+    -X - Y - 1,
+    -(X + Y) * (X - 2),
     sin(X) / X - tanh(X * Y) / 7,
-    relu(X) * absolute(Y) + maximum(X, Y) * sigmoid(X - Y) + cbrt(X * Y), log(X**2 + Y**2) / log(10),
-    X**17 - Rational(1, 3) * X**5 + pi, sympy.E * X + sympy.GoldenRatio * Y,
+    relu(X) * absolute(Y) + maximum(X, Y) * sigmoid(X - Y) + cbrt(X * Y),
+    log(X**2 + Y**2) / log(10),
+    X**17 - Rational(1, 3) * X**5 + pi,
+    sympy.E * X + sympy.GoldenRatio * Y,
 ]
 BOTH = pytest.mark.parametrize("expression", EXPRESSIONS, ids=str)
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from descentlab.escape import MOST_ESCAPE_STEPS, find_escape
 from descentlab.evidence import Case
 from descentlab.objective import FormulaObjective
-from descentlab.stationary import newton_step, one_sided_slopes, polish
+from descentlab.pace import steps_needed
+from descentlab.stationary import one_sided_slopes, polish
 from descentlab.verdict import ARRIVED, Judgement, first_failure, growth, turns_back
 from descentlab.wording import plain, short
 
@@ -334,7 +335,7 @@ def _out_of_steps(case: Case) -> tuple[str, str]:
 
 
 def _still_moving(case: Case, factor: float, limit: float | None) -> tuple[str, str]:
-    needed = _steps_needed(case, factor)
+    needed = steps_needed(case, factor)
     sentence = (
         f"The steps ran out: after {_steps(case.taken)}, {case.word} is at {case.at()} and {case.gradient()}"
     )
@@ -361,65 +362,6 @@ def _still_moving(case: Case, factor: float, limit: float | None) -> tuple[str, 
             f" A larger rate is faster: near here up to {short(limit)} is stable; try {short(limit / 2)}."
         )
     return sentence + ".", advice
-
-
-def _steps_needed(case: Case, factor: float) -> int | None:
-    """Estimate the steps still needed to arrive, from how the last steps shrank.
-
-    If each step is r times the last, r < 1, the way left is s·r/(1 − r), and it shrinks by r a
-    step, down to ARRIVED box sides.
-    """
-    if not (0 < factor < 1 - 1e-12):
-        return None
-    last = float(case.e.lengths[case.i, -1])
-    ahead = last * factor / (1 - factor)
-    distance = case.j.distances[case.i]
-    if not math.isfinite(distance):
-        if not _root_ahead(case, ahead):
-            return None
-        distance = ahead
-    elif case.j.kinds[case.i] not in (("maximum" if case.e.ascent else "minimum"), "degenerate"):
-        return None  # descent passes a saddle or a maximum; the way to it is not the way left
-    elif (slowest := _slowest_mode(case)) is not None:
-        return slowest
-    if distance <= ARRIVED:
-        return 0
-    return math.ceil(math.log(ARRIVED / distance) / math.log(factor))
-
-
-def _slowest_mode(case: Case) -> int | None:
-    """Return the steps that plain descent at a fixed rate still needs, from the Hessian at its goal.
-
-    Along the eigenvector of λ the distance shrinks by |1 − ηλ| a step, and the slowest of these
-    decides. None for other optimizers, falling rates, or where a mode does not shrink.
-    """
-    row, rates = case.e.optimizer.row, case.e.rates[case.i]
-    if row is None or row.name != "gd" or case.j.kinds[case.i] == "degenerate" or np.ptp(rates) != 0:
-        return None
-    place = case.j.places[case.i]
-    values, vectors = np.linalg.eigh(case.e.downhill * case.objective.hessian(place))
-    shrink = np.abs(1 - case.rate * values)
-    along = np.abs(vectors.T @ (case.end - place))
-    sides = along * np.abs(vectors / case.objective.widths[:, None]).max(axis=0)
-    left = sides > ARRIVED
-    if not (0 < shrink[left]).all() or not (shrink[left] < 1).all():
-        return None
-    return math.ceil(float(np.max(np.log(ARRIVED / sides[left]) / np.log(shrink[left]), initial=0.0)))
-
-
-def _root_ahead(case: Case, ahead: float) -> bool:
-    """Tell whether Newton's step leads as far as the shrinking steps do, to a much smaller gradient.
-
-    On 1/x or exp(−x) steps shrink for ever with no root ahead: there Newton's step leads to a
-    gradient a third or more as large.
-    """
-    free = ~case.e.held[case.i]
-    newton = newton_step(case.objective, case.end[None], free[None])[0]
-    length = float(np.abs(newton / case.objective.widths).max())
-    if not (length < 0.5 and 0.9 * length <= ahead <= 1.1 * length):
-        return False
-    here, there = (np.where(free, case.objective.gradient(x), 0.0) for x in (case.end, case.end + newton))
-    return bool(np.linalg.norm(there) <= 0.2 * np.linalg.norm(here))
 
 
 _WRITERS: dict[str, Callable[[Case], tuple[str, str]]] = {

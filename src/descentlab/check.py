@@ -79,11 +79,15 @@ class DerivativeCheck:
             "differs": "SymPy's derivative DIFFERS",
         }[self.symbolic]
         if not self.used and "where rounding swallows the derivative" in self.left_out:
-            return (f"The derivative is lost in rounding at all {self.points} random points of the box, "
-                    f"so nothing could be checked there; {symbolic}.")
+            return (
+                f"The derivative is lost in rounding at all {self.points} random points of the box, "
+                f"so nothing could be checked there; {symbolic}."
+            )
         if not self.used:
-            return (f"The formula and its derivative are not finite together at any of the {self.points} "
-                    f"random points of the box, so nothing could be checked there; {symbolic}.")
+            return (
+                f"The formula and its derivative are not finite together at any of the {self.points} "
+                f"random points of the box, so nothing could be checked there; {symbolic}."
+            )
         parts = [symbolic, f"automatic differentiation {_closeness(self.dual, DUAL_TOLERANCE, 's')}"]
         if self.difference is None:
             parts.append("finite differences could not tell")
@@ -99,10 +103,16 @@ class DerivativeCheck:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "variable": self.name, "points": self.points, "used": self.used,
-            "difference_used": self.difference_used, "left_out": dict(self.left_out),
-            "symbolic": self.symbolic, "dual": self.dual, "difference": self.difference,
-            "agrees": self.agrees, "sentence": self.sentence,
+            "variable": self.name,
+            "points": self.points,
+            "used": self.used,
+            "difference_used": self.difference_used,
+            "left_out": dict(self.left_out),
+            "symbolic": self.symbolic,
+            "dual": self.dual,
+            "difference": self.difference,
+            "agrees": self.agrees,
+            "sentence": self.sentence,
         }
 
 
@@ -146,7 +156,9 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "expression": text(self.expression), "variables": list(self.names), "agrees": self.agrees,
+            "expression": text(self.expression),
+            "variables": list(self.names),
+            "agrees": self.agrees,
             "derivatives": [
                 {**d.to_dict(), "check": c.to_dict()}
                 for d, c in zip(self.derivations, self.checks, strict=True)
@@ -161,15 +173,18 @@ def explain(expression: Expr, names: Sequence[str], domain: Any = None, seed: in
     """
     domain = [DEFAULT_SIDE] * len(names) if domain is None else domain
     derivations = tuple(derive(expression, name, names) for name in names)
-    checks = tuple(
-        check_derivative(expression, d.result, d.name, names, domain, seed) for d in derivations
-    )
+    checks = tuple(check_derivative(expression, d.result, d.name, names, domain, seed) for d in derivations)
     return Explanation(expression, tuple(names), derivations, checks)
 
 
 def check_derivative(
-    expression: Expr, derivative: Expr, name: str, names: Sequence[str], domain: Any,
-    seed: int = 0, points: int = 100,
+    expression: Expr,
+    derivative: Expr,
+    name: str,
+    names: Sequence[str],
+    domain: Any,
+    seed: int = 0,
+    points: int = 100,
 ) -> DerivativeCheck:
     """Compare `derivative` with three other ways of finding ∂expression/∂name.
 
@@ -215,8 +230,15 @@ def check_derivative(
         and (difference_largest is None or difference_largest <= DIFFERENCE_TOLERANCE)
     )
     return DerivativeCheck(
-        name, points, sum(clear), sum(sure), {reason: count for reason, count in counts.items() if count},
-        symbolic, dual_largest, difference_largest, agrees,
+        name,
+        points,
+        sum(clear),
+        sum(sure),
+        {reason: count for reason, count in counts.items() if count},
+        symbolic,
+        dual_largest,
+        difference_largest,
+        agrees,
     )
 
 

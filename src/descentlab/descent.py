@@ -383,7 +383,7 @@ def _tolerance(given: Any) -> float | None:
 def check_memory(starts: int, steps: int, dim: int) -> None:
     """Raise InputError before a recording that would not fit."""
     # Once as JAX records it, once as (start, step, dim), both with up to a third of padding.
-    needed = starts * (steps + 1) * (2 * dim + 2) * 8 * 2.7
+    needed = starts * (steps + 1) * (dim + 1) * 8 * 2.7
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE
     if needed > free:
         raise InputError(

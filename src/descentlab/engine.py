@@ -32,7 +32,7 @@ TAIL = 16  # recorded steps at the end of every descent: enough to see a period 
 # takes long holds up the rest of its block only.
 BLOCK = 256
 # Rows a call are padded up to one of these, so that a new number of starts seldom compiles anew.
-CALLS = (8, 128, 1024, 8192)
+CALLS = (8, 256, 2048, 8192)
 LOOK = 64  # steps between two looks at whether any row of a block still runs
 
 

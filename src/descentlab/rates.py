@@ -105,7 +105,9 @@ def _of_kind(kind: str, value: float | str, decay: float = 0.999) -> LearningRat
     rate = _positive(value, "learning rate")
     label = _exactly(rate)
     if kind != "fixed":
-        label = f"{kind}:{label}" + (f":{_exactly(decay)}" if kind == "exponential" and decay != 0.999 else "")
+        label = f"{kind}:{label}" + (
+            f":{_exactly(decay)}" if kind == "exponential" and decay != 0.999 else ""
+        )
     return LearningRate(kind, rate, label, decay)
 
 

@@ -46,7 +46,7 @@ class Call:
 
 
 def _same(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and bool(np.all(a == b)) or (a is None and b is None)
+    return (type(a) is type(b) and bool(np.all(a == b))) or (a is None and b is None)
 
 
 def command_line(verb: str, f: Objective, call: Call) -> str:

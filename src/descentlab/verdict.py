@@ -236,7 +236,8 @@ def _arrived(j: Judgement, rows: NDArray[np.int64]) -> None:
     j.distances[rows] = distance
     value = e.objective.value(place)
     left = np.abs(e.values[rows] - value)
-    crept = (distance <= DEGENERATE_NEAR) & (left <= DEGENERATE_HEIGHT * np.abs(e.objective.value(e.starts[rows]) - value))
+    height = np.abs(e.objective.value(e.starts[rows]) - value)
+    crept = (distance <= DEGENERATE_NEAR) & (left <= DEGENERATE_HEIGHT * height)
     # A tolerance may stop descent short of a minimum, but not below it.
     lower = e.downhill * (value - e.values[rows]) <= 0
     stopped = e.stopped[rows] & (distance <= STOPPED_NEAR) & (lower | (kinds != "minimum"))

@@ -80,10 +80,15 @@ class Step:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "number": self.number, "rule": self.rule, "depth": self.depth,
-            "expression": text(self.expression), "explanation": self.explanation,
+            "number": self.number,
+            "rule": self.rule,
+            "depth": self.depth,
+            "expression": text(self.expression),
+            "explanation": self.explanation,
             "statement": None if self.statement is None else text(self.statement),
-            "result": text(self.result), "parts": list(self.parts), "again": list(self.again),
+            "result": text(self.result),
+            "parts": list(self.parts),
+            "again": list(self.again),
         }
 
 
@@ -121,8 +126,10 @@ class Derivation:
         if others:
             verb, noun = ("is", "a constant") if len(others) == 1 else ("are", "constants")
             pronoun = "it counts" if len(others) == 1 else "they count"
-            notes.append(f"The partial derivative with respect to {self.name}: {listed(others)} {verb} "
-                         f"held still, so {pronoun} as {noun}.")
+            notes.append(
+                f"The partial derivative with respect to {self.name}: {listed(others)} {verb} "
+                f"held still, so {pronoun} as {noun}."
+            )
         if self.folded:
             notes.append(f"{self.folded:,} further pieces follow the same rules and are not written out.")
         return tuple(notes)
@@ -180,11 +187,17 @@ class Derivation:
     def to_dict(self) -> dict[str, Any]:
         """Return the derivation as plain data, expressions as text."""
         return {
-            "variable": self.name, "variables": list(self.names), "expression": text(self.expression),
-            "steps": [step.to_dict() for step in self.steps], "result": text(self.result),
-            "tidied": text(self.tidied), "latex": latex(self.tidied),
-            "mathml": equation(self.slope, self.tidied), "kinks": [kink.to_dict() for kink in self.kinks],
-            "notes": list(self.notes), "folded": self.folded,
+            "variable": self.name,
+            "variables": list(self.names),
+            "expression": text(self.expression),
+            "steps": [step.to_dict() for step in self.steps],
+            "result": text(self.result),
+            "tidied": text(self.tidied),
+            "latex": latex(self.tidied),
+            "mathml": equation(self.slope, self.tidied),
+            "kinks": [kink.to_dict() for kink in self.kinks],
+            "notes": list(self.notes),
+            "folded": self.folded,
         }
 
     def _reading(self) -> Iterator[tuple[Step, bool]]:
@@ -226,8 +239,14 @@ def derive(expression: Expr, name: str, names: Sequence[str]) -> Derivation:
     known = expression.diff(Symbol(name))
     tidied = known if known.count_ops() < result.count_ops() else result
     return Derivation(
-        name, tuple(names), expression, tuple(s for s in walk.steps if s is not None), result, tidied,
-        tuple(find_kinks(expression, walk.rules)), walk.folded,
+        name,
+        tuple(names),
+        expression,
+        tuple(s for s in walk.steps if s is not None),
+        result,
+        tidied,
+        tuple(find_kinks(expression, walk.rules)),
+        walk.folded,
     )
 
 
@@ -262,8 +281,17 @@ class _Walk:
         result = plan.assemble(*found)
         if number:
             self.steps[number - 1] = Step(
-                number, plan.rule, self.rules.x.name, self.rules.partial, u, plan.statement, result,
-                plan.explanation, depth, _shown(parts), _shown(again),
+                number,
+                plan.rule,
+                self.rules.x.name,
+                self.rules.partial,
+                u,
+                plan.statement,
+                result,
+                plan.explanation,
+                depth,
+                _shown(parts),
+                _shown(again),
             )
         self._known[u] = result, number
         return result, number

@@ -35,15 +35,22 @@ class Kink:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "expression": text(self.expression), "zero": text(self.zero),
-            "at": None if self.at is None else text(self.at), "kind": self.kind, "sentence": self.sentence,
+            "expression": text(self.expression),
+            "zero": text(self.zero),
+            "at": None if self.at is None else text(self.at),
+            "kind": self.kind,
+            "sentence": self.sentence,
         }
 
 
 # Function → what is zero where its slope grows without bound.
 _UNBOUNDED: dict[Any, Callable[[Expr], Expr]] = {
-    cbrt: lambda u: u, sympy.asin: lambda u: u**2 - 1, sympy.acos: lambda u: u**2 - 1,
-    sympy.acosh: lambda u: u - 1, sympy.asec: lambda u: u**2 - 1, sympy.acsc: lambda u: u**2 - 1,
+    cbrt: lambda u: u,
+    sympy.asin: lambda u: u**2 - 1,
+    sympy.acos: lambda u: u**2 - 1,
+    sympy.acosh: lambda u: u - 1,
+    sympy.asec: lambda u: u**2 - 1,
+    sympy.acsc: lambda u: u**2 - 1,
     sympy.asech: lambda u: u - 1,
 }
 
@@ -78,9 +85,14 @@ def _steep(node: Expr, zero: Expr, rules: Rules) -> Iterator[Kink]:
         return
     at = _root(zero, rules)
     where = _equal(rules, at) if at is not None else f"{text(zero)} = 0"
-    yield Kink(node, zero, at, "unbounded",
-               f"The slope of {text(node)} as a function of {text(node.args[0])} grows without bound near "
-               f"{where}, so the formula for the derivative has no value there.")
+    yield Kink(
+        node,
+        zero,
+        at,
+        "unbounded",
+        f"The slope of {text(node)} as a function of {text(node.args[0])} grows without bound near "
+        f"{where}, so the formula for the derivative has no value there.",
+    )
 
 
 def _equal(rules: Rules, at: Expr) -> str:

@@ -75,9 +75,37 @@ class Fence:
 Layout = Word | Math | Row | Over | Power | Index | Root | Fence
 
 _GREEK_NAMES = (
-    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu",
-    "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
-    "Gamma", "Delta", "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega",
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "rho",
+    "sigma",
+    "tau",
+    "upsilon",
+    "phi",
+    "chi",
+    "psi",
+    "omega",
+    "Gamma",
+    "Delta",
+    "Theta",
+    "Lambda",
+    "Xi",
+    "Sigma",
+    "Phi",
+    "Psi",
+    "Omega",
 )
 GREEK = dict(zip(_GREEK_NAMES, "αβγδεζηθικλμνξρστυφχψωΓΔΘΛΞΣΦΨΩ", strict=True))
 
@@ -237,8 +265,9 @@ def _product(node: Expr, inline: bool) -> tuple[Layout, int]:
             lower = Fence(lower)
         layout = _over(upper, lower, inline)
     elif size.q != 1:
-        layout = row(Over(Word(str(size.p), "number"), Word(str(size.q), "number")), SPACE,
-                     _factors(1, above, inline))
+        layout = row(
+            Over(Word(str(size.p), "number"), Word(str(size.q), "number")), SPACE, _factors(1, above, inline)
+        )
     else:
         layout = _factors(size.p, above, inline)
     return (row(MINUS, layout), _SUM) if negative else (layout, _PRODUCT)
@@ -250,7 +279,7 @@ def fraction(node: Expr) -> tuple[Expr, list[Expr], list[Expr]]:
     above, below = [], []
     for factor in sorted(rest.as_ordered_factors() if rest.is_Mul else [rest], key=_place):
         if factor.is_Pow and factor.exp.is_Rational and factor.exp < 0:
-            below.append(factor.base ** -factor.exp)
+            below.append(factor.base**-factor.exp)
         elif factor != 1:
             above.append(factor)
     return coefficient, above, below

@@ -209,12 +209,32 @@ def _mathml_word(word: str, kind: str) -> str:
 
 
 _LATEX_WORDS = {
-    "−": "-", "·": r"\cdot ", "π": r"\pi ", "∂": r"\partial ", "∞": r"\infty ", "σ": r"\sigma ",
-    "→": r"\to ", "≠": r"\ne ",
+    "−": "-",
+    "·": r"\cdot ",
+    "π": r"\pi ",
+    "∂": r"\partial ",
+    "∞": r"\infty ",
+    "σ": r"\sigma ",
+    "→": r"\to ",
+    "≠": r"\ne ",
 } | {letter: rf"\{name} " for name, letter in GREEK.items()}
 _LATEX_NAMES = {
-    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "coth",
-    "ln", "min", "max",
+    "sin",
+    "cos",
+    "tan",
+    "cot",
+    "sec",
+    "csc",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "coth",
+    "ln",
+    "min",
+    "max",
 }
 _LATEX_SPECIAL = {"\\": r"\backslash{}", "^": r"\hat{}", "~": r"\sim{}"} | {c: "\\" + c for c in "#$%&_{}"}
 

@@ -81,8 +81,7 @@ class Rules:
         if not self.depends(u):
             return self._constant(u)
         if u == self.x:
-            return Plan("variable rule", (self.x, " has slope 1."),
-                        lambda: sympy.Integer(1))
+            return Plan("variable rule", (self.x, " has slope 1."), lambda: sympy.Integer(1))
         if u.is_Add:
             return self._sum(u, outermost)
         if u.is_Mul:
@@ -127,7 +126,8 @@ class Rules:
             "sum rule",
             ("a sum is differentiated term by term.",),
             lambda *d: sympy.Add(*(s * r for s, r in zip(signs, d, strict=True))),
-            tuple(pieces), row(*items),
+            tuple(pieces),
+            row(*items),
         )
 
     def _short_sum(self, u: Expr, terms: list[Expr], still: Expr) -> Plan:
@@ -188,10 +188,12 @@ class Rules:
                 items.append(self._d(factor) if i == j else Math(factor, bracket=True))
 
         def assemble(*d: Expr) -> Expr:
-            return sympy.Add(*(
-                sympy.Mul(*(d[j] if i == j else f for j, f in enumerate(factors)))
-                for i in range(len(factors))
-            ))
+            return sympy.Add(
+                *(
+                    sympy.Mul(*(d[j] if i == j else f for j, f in enumerate(factors)))
+                    for i in range(len(factors))
+                )
+            )
 
         why = "each factor is differentiated in turn while the others stay."
         if len(factors) == 2:
@@ -202,17 +204,22 @@ class Rules:
         """(u/v)' = (u' v − u v') / v²."""
         top = row(self._d(u), DOT, Math(v, bracket=True), MINUS, Math(u, bracket=True), DOT, self._d(v))
         bottom = _squared(v)
-        why = ("the slope of the top times the bottom, minus the top times the slope of the bottom, "
-               "all over the bottom squared.")
-        return Plan("quotient rule", (why,), lambda du, dv: (du * v - u * dv) / v**2, (u, v),
-                    Over(top, bottom))
+        why = (
+            "the slope of the top times the bottom, minus the top times the slope of the bottom, "
+            "all over the bottom squared."
+        )
+        return Plan(
+            "quotient rule", (why,), lambda du, dv: (du * v - u * dv) / v**2, (u, v), Over(top, bottom)
+        )
 
     def _reciprocal(self, u: Expr) -> Plan:
         """(1/v)' = −v'/v²."""
         v = 1 / u
         statement = row(MINUS, Over(self._d(v), _squared(v)))
-        why = ("minus the slope of the bottom, over the bottom squared: "
-               "the quotient rule with a constant on top.")
+        why = (
+            "minus the slope of the bottom, over the bottom squared: "
+            "the quotient rule with a constant on top."
+        )
         return Plan("reciprocal rule", (why,), lambda dv: -dv / v**2, (v,), statement)
 
     # Powers
@@ -237,13 +244,28 @@ class Rules:
     def _general_power(self, u: Expr, base: Expr, exponent: Expr) -> Plan:
         """(b^e)' = b^e (e' ln b + e b'/b)."""
         log = sympy.log(base)
-        inside = row(self._d(exponent), DOT, Math(log), PLUS, Over(row(Math(exponent, bracket=True), DOT,
-                     self._d(base)), Math(base)))
+        inside = row(
+            self._d(exponent),
+            DOT,
+            Math(log),
+            PLUS,
+            Over(row(Math(exponent, bracket=True), DOT, self._d(base)), Math(base)),
+        )
         as_exp = sympy.exp(exponent * log, evaluate=False)
-        why = ("the base and the exponent both change: write it as ", as_exp,
-               ", which needs ", base, " > 0, and use the chain and product rules.")
-        return Plan("general power rule", why, lambda de, db: u * (de * log + exponent * db / base),
-                    (exponent, base), row(Math(u), DOT, Fence(inside)))
+        why = (
+            "the base and the exponent both change: write it as ",
+            as_exp,
+            ", which needs ",
+            base,
+            " > 0, and use the chain and product rules.",
+        )
+        return Plan(
+            "general power rule",
+            why,
+            lambda de, db: u * (de * log + exponent * db / base),
+            (exponent, base),
+            row(Math(u), DOT, Fence(inside)),
+        )
 
     def _power_words(self, exponent: Expr) -> Sentence:
         root = sympy.sqrt(self.x)
@@ -269,8 +291,15 @@ class Rules:
 
     def _chain(self, outer: Expr, outer_slope: Expr, inner: Expr, slope: Expr) -> Plan:
         """(F(u))' = F'(u) u'. `slope` is F'(u) at u = `inner`."""
-        why: Sentence = ("the outside is ", outer, ", with slope ", outer_slope, "; the inside is ",
-                         row(Math(self.u), EQUALS, Math(inner)), ". Multiply the two slopes.")
+        why: Sentence = (
+            "the outside is ",
+            outer,
+            ", with slope ",
+            outer_slope,
+            "; the inside is ",
+            row(Math(self.u), EQUALS, Math(inner)),
+            ". Multiply the two slopes.",
+        )
         statement = row(Math(slope, bracket=slope.is_Add), DOT, self._d(inner))
         return Plan("chain rule", why, lambda d: slope * d, (inner,), statement)
 
@@ -283,9 +312,11 @@ class Rules:
             items += [Math(slope, bracket=True), DOT, self._d(argument)]
         first, second = (row(Math(Symbol(n)), EQUALS, Math(a)) for n, a in zip("uv", u.args, strict=True))
         return Plan(
-            f"derivative of {known.name}", (f"{known.rule}; here ", first, " and ", second, "."),
+            f"derivative of {known.name}",
+            (f"{known.rule}; here ", first, " and ", second, "."),
             lambda *d: sympy.Add(*(s * r for (s, _), r in zip(pairs, d, strict=True))),
-            tuple(a for _, a in pairs), row(*items),
+            tuple(a for _, a in pairs),
+            row(*items),
         )
 
 

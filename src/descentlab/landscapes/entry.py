@@ -192,5 +192,3 @@ def counts_by_axis(
 
 def _variables(n: int) -> str:
     return "1 variable" if n == 1 else f"{n} variables"
-
-

@@ -32,7 +32,7 @@ class FormulaObjective(Objective):
     outputs, so that descent on −f rounds exactly as ascent on f does.
     """
 
-    core: Expr = sympy.Integer(0)
+    core: Expr = sympy.S.Zero
     is_negated: bool = False
     core_text: str = "0"
     core_declared: bool = False
