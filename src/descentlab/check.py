@@ -137,6 +137,9 @@ class Explanation:
     def agrees(self) -> bool:
         return all(check.agrees for check in self.checks)
 
+    def __str__(self) -> str:
+        return self.text()
+
     def text(self) -> str:
         head = f"f({', '.join(self.names)}) = {text(self.expression)}"
         parts = [f"{d.text()}\n{c.sentence}" for d, c in zip(self.derivations, self.checks, strict=True)]

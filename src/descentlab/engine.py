@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -120,18 +120,18 @@ class _Limits(NamedTuple):
 def run_all(method: Method, rows: Rows, tolerance: float | None) -> Trace:
     """Run the rows and record every step."""
     longest = int(rows.steps.max(initial=0))
-    return _run((method,), rows, tolerance, _recorded(method, _padded_length(longest)), longest)[0]
+    return _run([(method, rows)], tolerance, _recorded(method, _padded_length(longest)), longest)[0]
 
 
 def run_ends(method: Method, rows: Rows, tolerance: float | None) -> Trace:
     """Run the rows and record only the last 16 steps (fewer, if there are fewer)."""
-    return run_ends_of_many((method,), rows, tolerance)[0]
+    return run_ends_of_many([(method, rows)], tolerance)[0]
 
 
-def run_ends_of_many(methods: tuple[Method, ...], rows: Rows, tolerance: float | None) -> list[Trace]:
-    """Run the same rows with several methods for one objective, compiled together."""
-    tail = min(TAIL, int(rows.steps.max(initial=0)))
-    return _run(methods, rows, tolerance, _unrecorded(methods, tail), tail)
+def run_ends_of_many(work: Sequence[tuple[Method, Rows]], tolerance: float | None) -> list[Trace]:
+    """Run several methods for one objective, compiled together, on rows that differ in their rates only."""
+    tail = min(TAIL, int(work[0][1].steps.max(initial=0)))
+    return _run(work, tolerance, _unrecorded(tuple(method for method, _ in work), tail), tail)
 
 
 def _padded_length(steps: int) -> int:
@@ -141,15 +141,16 @@ def _padded_length(steps: int) -> int:
 
 
 def _run(
-    methods: tuple[Method, ...], rows: Rows, tolerance: float | None, batch_run: Callable[..., Any], keep: int
+    work: Sequence[tuple[Method, Rows]], tolerance: float | None, batch_run: Callable[..., Any], keep: int
 ) -> list[Trace]:
     """Cut the rows into batches, run them on all cores, and put the results together by method."""
     import jax
 
+    method, rows = work[0]
     count, dim = rows.starts.shape
     size = next((c for c in CALLS if count <= c), CALLS[-1])
-    low, high = methods[0].objective.domain.T
-    dtype = np.dtype(methods[0].precision)
+    low, high = method.objective.domain.T
+    dtype = np.dtype(method.precision)
 
     def one(first: int) -> list[tuple[Any, ...]]:
         here = slice(first, min(first + size, count))
@@ -161,13 +162,13 @@ def _run(
         with jax.enable_x64(True):
             starts = tuple(pad(rows.starts[:, i], dtype) for i in range(dim))
             steps = pad(rows.steps, np.dtype(np.int32))
-            row = (pad(rows.rates, dtype), steps)
+            rates = tuple(pad(of_method.rates, dtype) for _, of_method in work)
             limits = _Limits(
                 dtype.type(-1.0 if tolerance is None else tolerance),
                 tuple(low.astype(dtype)),
                 tuple(high.astype(dtype)),
             )
-            return [_as_numpy(result, dim, n, keep) for result in batch_run(starts, *row, limits)]
+            return [_as_numpy(result, dim, n, keep) for result in batch_run(starts, rates, steps, limits)]
 
     firsts = range(0, count, size)
     if len(firsts) == 1:
@@ -204,7 +205,7 @@ def _recorded(method: Method, length: int) -> Callable[..., Any]:
     loop = _loop(method)
 
     def run(starts: Any, rates: Any, steps: Any, limits: _Limits) -> Any:
-        row = _Row(rates, steps, steps)
+        row = _Row(rates[0], steps, steps)
         return [_record(loop.init(starts), row, limits, length, loop)]
 
     return _compiled(run)
@@ -229,7 +230,10 @@ def _unrecorded(methods: tuple[Method, ...], tail: int) -> Callable[..., Any]:
         state = jax.lax.while_loop(runs, onward, loop.init(starts))
         return _record(state, _Row(rates, steps, steps), limits, tail, loop)
 
-    return _compiled(lambda *batch: [run_one(loop, *batch) for loop in loops])
+    def run(starts: Any, rates: Any, steps: Any, limits: _Limits) -> Any:
+        return [run_one(loop, starts, r, steps, limits) for loop, r in zip(loops, rates, strict=True)]
+
+    return _compiled(run)
 
 
 def _compiled(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -237,7 +241,7 @@ def _compiled(run: Callable[..., Any]) -> Callable[..., Any]:
     import jax
 
     def blocks(starts: Any, rates: Any, steps: Any, limits: _Limits) -> Any:
-        size = min(BLOCK, rates.shape[0])
+        size = min(BLOCK, steps.shape[0])
         cut = jax.tree.map(lambda a: a.reshape(-1, size), (starts, rates, steps))
         return jax.lax.map(lambda block: run(*block, limits), cut)
 

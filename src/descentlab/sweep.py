@@ -98,7 +98,8 @@ def sweep(
 
     start: one or several starts, (start, dim); for one variable also a plain list of numbers;
     or how many random ones. learning_rate, steps, optimizer: one entry as for `descend`, or a
-    list of them. The whole grid is one batch, compiled once. `parameters` go to every optimizer
+    list of them. The whole grid is one batch, compiled once (once a rule, if rates of several rules
+    are mixed). `parameters` go to every optimizer
     that has them.
 
     Raises InputError for unusable input, or a grid that would not fit in half the memory.
@@ -134,7 +135,7 @@ def sweep(
     starts = read_starts(_as_points(start, f), f, setups[0][0].seed)
     check_memory(len(names) * len(starts) * len(rates) * len(counts), TAIL, f.dim)
     shape = (len(starts), len(counts))
-    results = [_run_rates(row, starts, counts) for row in setups]
+    results = _run_grid(setups, starts, counts)
     axes = {
         "optimizer": tuple(row[0].method.optimizer.label for row in setups),
         "start": starts,
@@ -207,31 +208,39 @@ def _rate_axis(setups: list[Setup]) -> Any:
     return tuple(rate.label for rate in rates)
 
 
-def _run_rates(setups: list[Setup], starts: Any, counts: list[int]) -> list[tuple[Any, ...]]:
-    """Run one optimizer's grid; return ends, values, outcomes and steps taken for each rate.
+def _run_grid(setups: list[list[Setup]], starts: Any, counts: list[int]) -> list[list[tuple[Any, ...]]]:
+    """Run the grid; return ends, values, outcomes and steps taken by optimizer and rate.
 
-    Rates of one rule are rows of one batch; each further rule is compiled along with them.
+    Rates of one rule are rows of one batch, which all optimizers run in one compiled call; rates
+    of another rule are another batch.
     """
     rules: dict[Any, list[int]] = {}
-    for i, setup in enumerate(setups):
+    for i, setup in enumerate(setups[0]):
         rules.setdefault(setup.method.rate.rule, []).append(i)
-    found: dict[int, tuple[Any, ...]] = {}
+    found: list[dict[int, tuple[Any, ...]]] = [{} for _ in setups]
     size = len(starts) * len(counts)
     for members in rules.values():
-        rows = Rows(
-            np.tile(np.repeat(starts, len(counts), axis=0), (len(members), 1)),
-            np.repeat([setups[i].base_rate for i in members], size),
-            np.tile(np.array(counts), len(starts) * len(members)),
-        )
-        setup = setups[members[0]]
-        (trace,) = run_ends_of_many((setup.method,), rows, setup.tolerance)
-        outcomes = _outcomes(setup, rows, trace)
-        ends = trace.points[:, -1]
-        values = setup.method.objective.value(ends)
-        for place, i in enumerate(members):
-            cut = slice(place * size, (place + 1) * size)
-            found[i] = (ends[cut], values[cut], outcomes[cut], trace.taken[cut])
-    return [found[i] for i in range(len(setups))]
+        some = [[row[i] for i in members] for row in setups]
+        work = [
+            (
+                row[0].method,
+                Rows(
+                    np.tile(np.repeat(starts, len(counts), axis=0), (len(members), 1)),
+                    np.repeat([setup.base_rate for setup in row], size),
+                    np.tile(np.array(counts), len(starts) * len(members)),
+                ),
+            )
+            for row in some
+        ]
+        traces = run_ends_of_many(work, some[0][0].tolerance)
+        for which, (row, (_, rows), trace) in enumerate(zip(some, work, traces, strict=True)):
+            outcomes = _outcomes(row[0], rows, trace)
+            ends = trace.points[:, -1]
+            values = row[0].method.objective.value(ends)
+            for place, i in enumerate(members):
+                cut = slice(place * size, (place + 1) * size)
+                found[which][i] = (ends[cut], values[cut], outcomes[cut], trace.taken[cut])
+    return [[of_optimizer[i] for i in range(len(setups[0]))] for of_optimizer in found]
 
 
 def _outcomes(setup: Setup, rows: Rows, trace: Trace) -> NDArray[np.str_]:

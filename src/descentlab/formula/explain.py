@@ -134,6 +134,9 @@ class Derivation:
             notes.append(f"{self.folded:,} further pieces follow the same rules and are not written out.")
         return tuple(notes)
 
+    def __str__(self) -> str:
+        return self.text()
+
     def text(self) -> str:
         """Return the whole derivation as plain text, sub-steps indented."""
         written = [*self.notes]
