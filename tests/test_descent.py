@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from typing import Any
@@ -12,6 +13,7 @@ import optax
 import pytest
 
 import descentlab as dl
+from descentlab.engine import padded_rows
 from descentlab.errors import InputError
 from descentlab.landscapes import landscape
 from descentlab.optimizers import TABLE
@@ -346,6 +348,11 @@ def test_too_much_memory_is_an_error_before_any_work() -> None:
         dl.descend(PEAKS, np.zeros((100_000, 2)), steps=1_000_000)
     with pytest.raises(InputError, match="record='ends'"):
         dl.descend(PEAKS, 1, steps=100_000_000)
+    # One start is padded to eight rows, and nine are padded to more: that counts too.
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for starts in (1, 9):
+        with pytest.raises(InputError, match="GiB"):
+            dl.descend(PEAKS, starts, steps=int(most / (padded_rows(starts) * 3 * 8 * 4)))
 
 
 def test_too_many_random_starts_are_an_error_before_they_are_drawn() -> None:

@@ -6,19 +6,17 @@ import numpy as np
 import pytest
 
 import descentlab as dl
+from descentlab.kinks import one_sided_slopes, search_kink
 from descentlab.landscapes import landscape
 from descentlab.objective import Objective
 from descentlab.stationary import (
     SEARCH_RADIUS,
-    can_kink,
     classify,
     directions,
     is_constant_around,
     merge,
     newton_step,
-    one_sided_slopes,
     polish,
-    search_kink,
 )
 from stationary_search import newton_from_grid
 
@@ -167,10 +165,10 @@ def test_the_kink_is_found_without_a_gradient(at: tuple[float, float]) -> None:
 
 
 def test_smooth_formulas_cannot_kink() -> None:
-    assert not can_kink(dl.formula("x^2 + sin(x)*exp(-x)"))
+    assert not dl.formula("x^2 + sin(x)*exp(-x)").may_kink
     for text in ("abs(x)", "sqrt(x)", "max(x, 1)", "relu(x)", "x^(1/3)"):
-        assert can_kink(dl.formula(text))
-    assert can_kink(dl.function(lambda v: v[0], domain=[(0, 1)]))
+        assert dl.formula(text).may_kink
+    assert dl.function(lambda v: v[0], domain=[(0, 1)]).may_kink
 
 
 # Helpers
@@ -211,3 +209,12 @@ def test_merge_is_right_at_huge_and_negative_coordinates() -> None:
     labels = merge(points, np.array([2.0]))
     assert labels[0] == labels[3]
     assert len(set(labels.tolist())) == 3
+
+
+def test_a_valley_whose_floor_is_a_kink_is_no_minimum() -> None:
+    # f falls along x = y, between the two pieces of |x − y|, until (0, 0).
+    f = dl.formula("|x - y| + x^2 + y^2")
+    on_the_floor = np.array([[0.01, 0.01], [1.0, 1.0], [0.0, 0.0]])
+    assert one_sided_slopes(f, on_the_floor).is_minimum.tolist() == [False, False, True]
+    found = search_kink(f, on_the_floor, np.full(3, 1e-3))
+    np.testing.assert_allclose(found, 0.0, atol=1e-5)

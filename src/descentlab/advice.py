@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from descentlab.escape import MOST_ESCAPE_STEPS, find_escape
 from descentlab.evidence import Case
+from descentlab.kinks import one_sided_slopes
 from descentlab.objective import FormulaObjective
 from descentlab.pace import steps_needed
-from descentlab.stationary import one_sided_slopes, polish
+from descentlab.stationary import polish
 from descentlab.verdict import ARRIVED, Judgement, first_failure, growth, turns_back
 from descentlab.wording import plain, short
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from descentlab.advice import Verdict, write_verdict
-from descentlab.engine import TAIL, Method, Rows, Trace, run_all, run_ends
+from descentlab.engine import TAIL, Method, Rows, Trace, padded_rows, run_all, run_ends
 from descentlab.errors import InputError, unknown
 from descentlab.objective import Objective
 from descentlab.optimizers import ChosenOptimizer, choose
@@ -382,8 +382,9 @@ def _tolerance(given: Any) -> float | None:
 
 def check_memory(starts: int, steps: int, dim: int) -> None:
     """Raise InputError before a recording that would not fit."""
-    # Once as JAX records it, once as (start, step, dim), both with up to a third of padding.
-    needed = starts * (steps + 1) * (dim + 1) * 8 * 2.7
+    # Padded rows twice, as JAX records them (steps padded too, by up to a third) and put in order,
+    # and the rows asked for twice, with the rates and one temporary.
+    needed = (2.67 * padded_rows(starts) + 2 * starts) * (steps + 1) * (dim + 1) * 8
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE
     if needed > free:
         raise InputError(

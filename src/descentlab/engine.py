@@ -134,6 +134,12 @@ def run_ends_of_many(work: Sequence[tuple[Method, Rows]], tolerance: float | Non
     return _run(work, tolerance, _unrecorded(tuple(method for method, _ in work), tail), tail)
 
 
+def padded_rows(count: int) -> int:
+    """Return how many rows are run and recorded for `count` rows."""
+    size = next((c for c in CALLS if count <= c), CALLS[-1])
+    return -(-count // size) * size
+
+
 def _padded_length(steps: int) -> int:
     """Round up to a power of two or half way to the next, so that few lengths are compiled."""
     power = 1 << max(steps - 1, 7).bit_length()
@@ -285,7 +291,7 @@ def _loop(method: Method) -> _Loop:
     objective = method.objective
     transformation = method.optimizer.transformation
     adaptive = method.optimizer.row is not None and method.optimizer.row.name == "gd"
-    rule_init, rule = make_rule(method.rate, adaptive)
+    rule_init, rule = make_rule(method.rate, adaptive, objective.may_kink and objective.text is not None)
 
     def downhill(g: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(-c for c in g) if method.ascent else g

@@ -166,7 +166,9 @@ def auto_rate(objective: Objective, optimizer: ChosenOptimizer) -> float:
     gd starts with 1/λ, λ the largest curvature sampled over the box, and then follows the
     curvature it meets: η_k = min(√(1 + η_{k−1}/η_{k−2}) η_{k−1}, |x_k − x_{k−1}| / (2 |g_k − g_{k−1}|)),
     the adaptive rule of Malitsky and Mishchenko 2020 (Algorithm 1). momentum and nesterov keep
-    (1 − μ)/λ. Optimizers whose step is about η long whatever the gradient take 1/200 of the
+    (1 − μ)/λ. Where a formula's gradient may jump (|x|, √), η_k stays above a tenth of 1/λ: it would
+    fall to zero on the first kink it crosses, and the other coordinates would never arrive.
+    Optimizers whose step is about η long whatever the gradient take 1/200 of the
     box's shortest side. Scaling f or x scales all of these with it.
     """
     shortest = float(objective.widths.min())
@@ -189,15 +191,22 @@ def _straight_rate(objective: Objective, shortest: float) -> float:
     return shortest / (100 * float(np.median(slopes))) if slopes.size else 1.0
 
 
-def make_rule(rate: LearningRate, adaptive: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
+# The least rate of "auto", as a share of its first, for formulas whose gradient may jump.
+KINKED_LEAST = 0.1
+
+
+def make_rule(
+    rate: LearningRate, adaptive: bool, kinked: bool
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return `init(x, g)` and `rate(η, k, n, x, g, memory)` of the rule, on one point, for JAX.
 
-    `adaptive` says whether "auto" may follow the curvature along the way (gd) or keeps η.
+    adaptive: whether "auto" may follow the curvature along the way (gd) or keeps η; kinked:
+    whether a formula's gradient might jump, which "auto" would take for an infinite curvature.
     """
     import jax.numpy as jnp
 
     if rate.kind == "auto" and adaptive:
-        return _follow_curvature()
+        return _follow_curvature(least=KINKED_LEAST if kinked else 0.0)
     formulas: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
         "fixed": lambda eta, k, n, g: eta,
         "auto": lambda eta, k, n, g: eta,
@@ -216,7 +225,7 @@ def _call(schedule: Callable[[Any], Any] | None, k: Any) -> Any:
     return schedule(k)
 
 
-def _follow_curvature() -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _follow_curvature(least: float) -> tuple[Callable[..., Any], Callable[..., Any]]:
     import jax.numpy as jnp
 
     def init(x: tuple[Any, ...], g: tuple[Any, ...]) -> Any:
@@ -228,7 +237,7 @@ def _follow_curvature() -> tuple[Callable[..., Any], Callable[..., Any]]:
         moved = jnp.sqrt(sum((a - b) ** 2 for a, b in zip(x, old_x, strict=True)))
         turned = jnp.sqrt(sum((a - b) ** 2 for a, b in zip(g, old_g, strict=True)))
         by_curvature = jnp.where(turned > 0, moved / (2 * turned), jnp.inf)
-        new = jnp.minimum(jnp.sqrt(1 + ratio) * last, by_curvature)
+        new = jnp.maximum(jnp.minimum(jnp.sqrt(1 + ratio) * last, by_curvature), least * eta)
         new = jnp.where((k == 0) | (moved == 0), jnp.where(k == 0, eta, last), new)
         new_ratio = jnp.where(k == 0, 0.0, new / jnp.where(last > 0, last, 1.0))
         return new, (x, g, new, new_ratio)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from descentlab.objective import FormulaObjective, Objective
+from descentlab.objective import Objective
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -30,9 +30,6 @@ FLAT = 1e-7
 # An eigenvalue this small against the largest one is rounding: a Hessian's entries carry 16 digits,
 # of which sums of larger terms cost a few.
 ROUNDED = 1e-12
-# The two distances, in box sides, at which one-sided slopes are compared: a slope that jumps
-# is the same at both, a smooth one shrinks with the distance.
-SLOPE_STEPS = (1e-4, 1e-6)
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -236,76 +233,6 @@ def directions(dim: int, random: int = 8) -> Array:
     half = np.concatenate([np.eye(dim), drawn])
     half /= np.abs(half).max(axis=1, keepdims=True)
     return np.concatenate([half, -half])
-
-
-@dataclass(frozen=True)
-class Slopes:
-    """One-sided slopes of h = ±f around n points, per unit of length: (n, m) along `directions`.
-
-    is_kink: some slope jumps; is_minimum: and h rises on every side."""
-
-    outward: Array
-    is_kink: Flags
-    is_minimum: Flags
-
-
-def one_sided_slopes(objective: Objective, x: Array, downhill: float = 1.0) -> Slopes:
-    """Measure (h(x + εd) − h(x))/ε on all sides of x for two small ε, h = downhill·f.
-
-    For a smooth h the slopes along d and −d cancel up to ε·h″; where the gradient jumps their
-    sum does not shrink with ε.
-    """
-    along = directions(objective.dim)
-    centre = objective.value(x)
-    seen = []
-    for distance in SLOPE_STEPS:
-        points = x[:, None, :] + distance * objective.widths * along
-        seen.append(downhill * (objective.value(points) - centre[:, None]) / distance)
-    half = along.shape[0] // 2
-    far, near = (s[:, :half] + s[:, half:] for s in seen)
-    noise = 64 * _EPS * np.abs(centre)[:, None] / SLOPE_STEPS[1]
-    with np.errstate(invalid="ignore"):
-        jump = np.nan_to_num(np.abs(near)).max(axis=1, initial=0.0)
-        is_kink = ((np.abs(near) > 0.5 * np.abs(far)) & (np.abs(near) > noise)).any(axis=1)
-        rising = np.all([(s >= -1e-3 * jump[:, None] - noise).all(axis=1) for s in seen], axis=0)
-        strict = (seen[1].max(axis=1) > 0) & (near >= -noise).all(axis=1)
-    lengths = np.linalg.norm(objective.widths * along, axis=1)
-    return Slopes(seen[1] / lengths, is_kink, is_kink & rising & strict)
-
-
-def can_kink(objective: Objective) -> bool:
-    """Tell whether the gradient of f might jump anywhere: not for sums of smooth functions."""
-    if not isinstance(objective, FormulaObjective):
-        return True
-    program = objective.value_program
-    rough = {"sqrt", "power", "cbrt", "acosh", "asin", "acos", "atan2"}
-    return bool(program.kinks) or any(op.name in rough for op in program.operations)
-
-
-def search_kink(objective: Objective, x: Array, reach: Array, downhill: float = 1.0) -> Array:
-    """Return the lowest points of h = downhill·f that a shrinking pattern search finds from x.
-
-    x (n, dim); reach (n,): the first search distance in box sides. The distance halves when no
-    side is lower, until it is 1e-12 sides: needs no gradient, so a kink does not disturb it.
-    """
-    along = directions(objective.dim)
-    point = x.copy()
-    height = np.nan_to_num(downhill * objective.value(point), nan=np.inf)
-    distance = reach.copy()
-    for _ in range(400):
-        active = np.flatnonzero(distance > 1e-12)
-        if not active.size:
-            break
-        around = point[active, None, :] + distance[active, None, None] * objective.widths * along
-        heights = np.nan_to_num(downhill * objective.value(around), nan=np.inf)
-        best = heights.argmin(axis=1)
-        lowest = heights[np.arange(len(active)), best]
-        lower = lowest < height[active]
-        better = active[lower]
-        point[better] = around[lower, best[lower]]
-        height[better] = lowest[lower]
-        distance[active[~lower]] /= 2
-    return point
 
 
 def merge(points: Array, widths: Array, tolerance: float = 1e-6) -> NDArray[np.int64]:

@@ -13,18 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from descentlab.kinks import one_sided_slopes, search_kink
 from descentlab.objective import FormulaObjective, Objective
 from descentlab.optimizers import ChosenOptimizer
 from descentlab.program import NUMPY, run_each
 from descentlab.stationary import (
     Stationary,
-    can_kink,
     classify,
     is_constant_around,
     merge,
-    one_sided_slopes,
     polish,
-    search_kink,
 )
 
 Array = NDArray[np.float64]
@@ -253,7 +251,7 @@ def _kinds_of(e: Ending, place: Array, free: Flags) -> tuple[NDArray[np.str_], A
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     some: Stationary = classify(e.objective, place[first], free[first])
     kinds = some.kinds.astype("U12")
-    if can_kink(e.objective):
+    if e.objective.may_kink:
         slopes = one_sided_slopes(e.objective, place[first], e.downhill)
         kinks = slopes.is_kink & free[first].all(axis=1)
         kinds[kinks] = np.where(slopes.is_minimum[kinks], "kink", "degenerate")
@@ -263,7 +261,7 @@ def _kinds_of(e: Ending, place: Array, free: Flags) -> tuple[NDArray[np.str_], A
 def _kinks(j: Judgement, rows: NDArray[np.int64]) -> None:
     """Where descent bounces about, or sits on, a point with f rising on every side but no gradient."""
     e = j.ending
-    if not can_kink(e.objective):
+    if not e.objective.may_kink:
         return
     hovering = (e.extent[rows] <= 0.2) & ~e.held[rows].any(axis=1)
     rows = rows[hovering & np.isfinite(e.values[rows])]

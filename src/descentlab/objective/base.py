@@ -55,6 +55,11 @@ class Objective(ABC):
         return True
 
     @property
+    def may_kink(self) -> bool:
+        """Whether the gradient of f might jump somewhere: not for what is made of smooth functions."""
+        return True
+
+    @property
     def declared(self) -> bool:
         """Whether the variables must be named along with `text`."""
         return False

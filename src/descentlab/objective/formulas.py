@@ -46,6 +46,12 @@ class FormulaObjective(Objective):
         return self.core_declared
 
     @functools.cached_property
+    def may_kink(self) -> bool:
+        rough = {"sqrt", "power", "cbrt", "acosh", "asin", "acos", "atan2"}
+        program = self.value_program
+        return bool(program.kinks) or any(op.name in rough for op in program.operations)
+
+    @functools.cached_property
     def may_be_undefined(self) -> bool:
         partly_defined = {"log", "sqrt", "power", "asin", "acos", "acosh", "atanh"}
         return any(op.name in partly_defined for op in self.value_program.operations)
