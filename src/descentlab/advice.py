@@ -118,16 +118,18 @@ def _signs(case: Case) -> str:
 
 
 def _degenerate(case: Case) -> tuple[str, str]:
-    if "eigenvalues" not in case.evidence or case.j.kinds[case.i] == "kink":
-        return _turned_kink(case)
     slopes = one_sided_slopes(case.objective, case.j.places[case.i][None], case.e.downhill)
     if slopes.is_kink[0]:
         return _turned_kink(case)
-    place = case.at(case.evidence["nearest"])
+    place, apart = case.at(case.evidence["nearest"]), case.evidence["distance"]
+    near = f"came within {short(apart)} of" if apart > 0 else "is at"
+    if "eigenvalues" in case.evidence:
+        why = f"to rounding a Hessian eigenvalue is zero there ({case.curvature})"
+    else:
+        why = "its second derivatives are not finite there"
     sentence = (
-        f"{case.word.capitalize()} came within {short(case.evidence['distance'])} of a degenerate stationary "
-        f"point near {place}: {case.gradient()}, and to rounding a Hessian eigenvalue is zero there "
-        f"({case.curvature}), so second order cannot tell what it is."
+        f"{case.word.capitalize()} {near} a degenerate stationary point, {place}: {case.gradient()}, "
+        f"and {why}, so second order cannot tell what it is."
     )
     return sentence, (
         "Look at the values around it: a minimum, a saddle and an inflection all look like this. "

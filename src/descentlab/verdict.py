@@ -292,11 +292,16 @@ def _plateaus(j: Judgement, rows: NDArray[np.int64]) -> None:
     """Where f is constant to rounding, or its slope too small to move a double."""
     e = j.ending
     x = e.ends[rows]
-    flat = (e.slope[rows] == 0) & is_constant_around(e.objective, x)
+    stationary = e.slope[rows] == 0
+    flat = stationary & is_constant_around(e.objective, x)
     last = e.rates[rows, -1] if e.rates.shape[1] else np.full(len(rows), np.nan)
     still = (e.extent[rows] == 0) & (e.taken[rows] == e.steps[rows]) & (e.rates.shape[1] > 1)
     stuck = still & ~e.held[rows].any(axis=1) & (last >= 1e-3 * np.nanmax(e.rates[rows], axis=1, initial=0.0))
-    j.outcomes[rows[flat | (stuck & (last > 0))]] = "plateau"
+    j.outcomes[rows[flat | (stuck & ~stationary & (last > 0))]] = "plateau"
+    # Stationary, not flat, and no root that Newton's method knows: the Hessian is not finite.
+    odd = rows[stationary & ~flat]
+    j.outcomes[odd] = j.kinds[odd] = "degenerate"
+    j.places[odd], j.distances[odd] = e.ends[odd], 0.0
 
 
 def _cycles(j: Judgement, rows: NDArray[np.int64]) -> None:

@@ -16,7 +16,7 @@ def plain(numbers: Any) -> list[float]:
 
 def short(number: float) -> str:
     """Write a number with five significant digits: enough to read, not to compute with."""
-    return f"{float(number):.5g}"
+    return f"{float(number) + 0.0:.5g}"  # + 0.0 turns −0 into 0
 
 
 def where(objective: Objective, point: Any) -> str:
