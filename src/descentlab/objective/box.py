@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from descentlab.check import DEFAULT_SIDE
 from descentlab.errors import InputError
 
 Domain = Mapping[str, Sequence[float]] | ArrayLike | None
-DEFAULT_SIDE = (-5.0, 5.0)
 
 
 def make_box(domain: Domain, names: tuple[str, ...]) -> tuple[NDArray[np.float64], tuple[str, ...]]:

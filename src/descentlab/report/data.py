@@ -16,7 +16,7 @@ _LEFT_OUT = {"call", "judgement"}
 
 # What a class offers besides its fields, by name of the class.
 _PROPERTIES: Mapping[str, tuple[str, ...]] = {
-    "Descent": ("ends", "outcomes", "verdicts", "command", "python"),
+    "Descent": ("values", "gradients", "ends", "outcomes", "verdicts", "command", "python"),
     "Sweep": ("varied", "command", "python"),
     "Survey": ("best", "best_ones", "best_share", "unseen", "symmetry", "sentence", "command", "python"),
     "Exploration": ("answers", "command", "python"),
