@@ -176,7 +176,10 @@ def main() -> None:
     text = "\n\n".join(part.strip("\n") for part in parts)
     print(text)
     if given.write:
-        head = "# Measured\n\nWritten by `make bench WRITE=1`; medians of paired, interleaved rounds.\n\n"
+        head = (
+            "# Measured\n\nWritten by `make bench WRITE=1`; medians of paired, interleaved rounds. "
+            "[README.md](README.md) says what limits them.\n\n"
+        )
         RESULTS.write_text(head + text + "\n", encoding="utf-8")
 
 
