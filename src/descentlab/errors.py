@@ -23,7 +23,8 @@ class WorkError(RuntimeError):
 def unknown(kind: str, given: str, choices: Iterable[str], where: str = "") -> InputError:
     """Return the error for a name that is not among `choices`.
 
-    Suggests a close match if there is one, otherwise lists the choices.
+    Suggests a close match if there is one, otherwise lists the choices, unless they are many and
+    `where` says where they are listed.
 
     >>> str(unknown("optimizer", "adm", ["adam", "gd"], "'descentlab optimizers' lists them all."))
     "Unknown optimizer 'adm'. Did you mean 'adam'? 'descentlab optimizers' lists them all."
@@ -36,5 +37,6 @@ def unknown(kind: str, given: str, choices: Iterable[str], where: str = "") -> I
     if close:
         hint = f"Did you mean '{close[0]}'?"
     else:
-        hint = f"Choose one of: {', '.join(names)}."
+        too_many = len(names) > 20 and where
+        hint = "" if too_many else f"Choose one of: {', '.join(names)}."
     return InputError(" ".join(part for part in (f"Unknown {kind} '{shown}'.", hint, where) if part))

@@ -57,7 +57,9 @@ def _is_landscape(target: str, dim: int | None) -> bool:
         find(target)
     except InputError:
         close = "Did you mean" in _message(find, target)
-        if dim is not None or (close and len(target.strip()) > 3):
+        # One long word could be a formula, of a variable by that name, but hardly ever is.
+        word = target.strip()
+        if dim is not None or (len(word) > 3 and (close or word.isalpha())):
             raise
         return False
     return True
