@@ -25,6 +25,7 @@ from descentlab.optimizers import ChosenOptimizer
 from descentlab.rates import LearningRate, make_rule
 
 Array = NDArray[np.float64]
+Progress = Callable[[float], object]
 
 TAIL = 16  # recorded steps at the end of every descent: enough to see a period of 8 twice
 # Rows run through all their steps in blocks of this many, one block after another inside one
@@ -123,15 +124,20 @@ def run_all(method: Method, rows: Rows, tolerance: float | None) -> Trace:
     return _run([(method, rows)], tolerance, _recorded(method, _padded_length(longest)), longest)[0]
 
 
-def run_ends(method: Method, rows: Rows, tolerance: float | None) -> Trace:
+def run_ends(method: Method, rows: Rows, tolerance: float | None, progress: Progress | None = None) -> Trace:
     """Run the rows and record only the last 16 steps (fewer, if there are fewer)."""
-    return run_ends_of_many([(method, rows)], tolerance)[0]
+    return run_ends_of_many([(method, rows)], tolerance, progress)[0]
 
 
-def run_ends_of_many(work: Sequence[tuple[Method, Rows]], tolerance: float | None) -> list[Trace]:
-    """Run several methods for one objective, compiled together, on rows that differ in their rates only."""
+def run_ends_of_many(
+    work: Sequence[tuple[Method, Rows]], tolerance: float | None, progress: Progress | None = None
+) -> list[Trace]:
+    """Run several methods for one objective, compiled together, on rows that differ in their rates only.
+
+    progress: called with the share of the rows done, whenever some are.
+    """
     tail = min(TAIL, int(work[0][1].steps.max(initial=0)))
-    return _run(work, tolerance, _unrecorded(tuple(method for method, _ in work), tail), tail)
+    return _run(work, tolerance, _unrecorded(tuple(method for method, _ in work), tail), tail, progress)
 
 
 def padded_rows(count: int) -> int:
@@ -147,7 +153,11 @@ def _padded_length(steps: int) -> int:
 
 
 def _run(
-    work: Sequence[tuple[Method, Rows]], tolerance: float | None, batch_run: Callable[..., Any], keep: int
+    work: Sequence[tuple[Method, Rows]],
+    tolerance: float | None,
+    batch_run: Callable[..., Any],
+    keep: int,
+    progress: Progress | None = None,
 ) -> list[Trace]:
     """Cut the rows into batches, run them on all cores, and put the results together by method."""
     import jax
@@ -182,7 +192,11 @@ def _run(
     else:
         # JAX releases the interpreter lock while it computes: plain threads use all cores.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            parts = list(pool.map(one, firsts))
+            parts = []
+            for part in pool.map(one, firsts):
+                parts.append(part)
+                if progress is not None:
+                    progress(len(parts) / len(firsts))
     return [
         Trace(
             *(

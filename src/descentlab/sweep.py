@@ -22,7 +22,7 @@ from descentlab.descent import (
     read_starts,
     whole_number,
 )
-from descentlab.engine import TAIL, Rows, Trace, run_ends_of_many
+from descentlab.engine import TAIL, Progress, Rows, Trace, run_ends_of_many
 from descentlab.errors import InputError
 from descentlab.objective import Objective
 from descentlab.reproduce import Call, command_line, python_lines
@@ -92,6 +92,7 @@ def sweep(
     seed: int = 0,
     ascent: bool = False,
     precision: str = "float64",
+    progress: Progress | None = None,
     **parameters: float,
 ) -> Sweep:
     """Descend from every start at every learning rate for every number of steps.
@@ -100,7 +101,7 @@ def sweep(
     or how many random ones. learning_rate, steps, optimizer: one entry as for `descend`, or a
     list of them. The whole grid is one batch, compiled once (once a rule, if rates of several rules
     are mixed). `parameters` go to every optimizer
-    that has them.
+    that has them. progress: a function to call with the share of descents done.
 
     Raises InputError for unusable input, or a grid that would not fit in half the memory.
 
@@ -135,7 +136,7 @@ def sweep(
     starts = read_starts(_as_points(start, f), f, setups[0][0].seed)
     check_memory(len(names) * len(starts) * len(rates) * len(counts), TAIL, f.dim)
     shape = (len(starts), len(counts))
-    results = _run_grid(setups, starts, counts)
+    results = _run_grid(setups, starts, counts, progress)
     axes = {
         "optimizer": tuple(row[0].method.optimizer.label for row in setups),
         "start": starts,
@@ -208,7 +209,9 @@ def _rate_axis(setups: list[Setup]) -> Any:
     return tuple(rate.label for rate in rates)
 
 
-def _run_grid(setups: list[list[Setup]], starts: Any, counts: list[int]) -> list[list[tuple[Any, ...]]]:
+def _run_grid(
+    setups: list[list[Setup]], starts: Any, counts: list[int], progress: Progress | None
+) -> list[list[tuple[Any, ...]]]:
     """Run the grid; return ends, values, outcomes and steps taken by optimizer and rate.
 
     Rates of one rule are rows of one batch, which all optimizers run in one compiled call; rates
@@ -232,7 +235,7 @@ def _run_grid(setups: list[list[Setup]], starts: Any, counts: list[int]) -> list
             )
             for row in some
         ]
-        traces = run_ends_of_many(work, some[0][0].tolerance)
+        traces = run_ends_of_many(work, some[0][0].tolerance, progress)
         for which, (row, (_, rows), trace) in enumerate(zip(some, work, traces, strict=True)):
             outcomes = _outcomes(row[0], rows, trace)
             ends = trace.points[:, -1]

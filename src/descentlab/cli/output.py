@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from descentlab.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 PICTURES = (".png", ".svg", ".pdf")
 MOVIES = (".gif", ".mp4")
@@ -55,22 +56,36 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=False)
 
 
-@contextlib.contextmanager
-def working(doing: str) -> Iterator[Callable[[str], None]]:
-    """Show on standard error that something long is being done, if someone is watching.
+class Display:
+    """What is being done, said on standard error if someone is watching, with a bar once a share is known."""
 
-    Yields a function that changes what is said.
-    """
+    def __init__(self, progress: Progress | None, doing: str) -> None:
+        self._progress = progress
+        self._task = None if progress is None else progress.add_task(_sentence(doing), total=None)
+
+    def __call__(self, doing: str) -> None:
+        """Say what is being done now."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=_sentence(doing))
+
+    def share(self, done: float) -> None:
+        """Show the share done, from 0 to 1."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, total=1.0, completed=done)
+
+
+@contextlib.contextmanager
+def working(doing: str) -> Iterator[Display]:
+    """Show that something long is being done."""
     if not sys.stderr.isatty():
-        yield lambda what: None
+        yield Display(None, doing)
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(_sentence(doing), total=None)
-        yield lambda what: progress.update(task, description=_sentence(what))
+        yield Display(progress, doing)
 
 
 def _sentence(doing: str) -> str:

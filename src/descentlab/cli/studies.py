@@ -91,10 +91,10 @@ def sweep(
         "seed": read.read_whole(seed, "seed"),
         **read.read_parameters(parameter),
     }
-    with output.working("sweeping"):
+    with output.working("sweeping") as display:
         from descentlab.sweep import sweep as run
 
-        result = run(f, **settings)
+        result = run(f, **settings, progress=display.share)
     _finish(result, path, json, "show_sweep")
 
 
@@ -171,10 +171,10 @@ def survey(
         "seed": read.read_whole(seed, "seed"),
         **read.read_parameters(parameter),
     }
-    with output.working("surveying"):
+    with output.working("surveying") as display:
         from descentlab.survey import survey as run
 
-        result = run(f, **settings)
+        result = run(f, **settings, progress=display.share)
     _finish(result, path, json, "show_survey")
 
 

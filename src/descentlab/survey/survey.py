@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descentlab.descent import check_memory, ending_of, prepare, read_starts
-from descentlab.engine import TAIL, Rows, run_ends
+from descentlab.engine import TAIL, Progress, Rows, run_ends
 from descentlab.errors import InputError
 from descentlab.objective import Objective
 from descentlab.rates import curvature_of_box
@@ -187,6 +187,7 @@ def survey(
     tolerance: float | None = None,
     bounds: str = "clip",
     seed: int = 0,
+    progress: Progress | None = None,
     **parameters: float,
 ) -> Survey:
     """Descend from many random starts; return the minima reached and the share of starts of each.
@@ -195,7 +196,7 @@ def survey(
     array. The other settings are those of `descend`; tolerance None stands for 1e-11 of the
     box's largest curvature times its shortest side, and learning_rate "auto" follows the
     curvature, so that scaling f or x changes nothing. bounds="clip" keeps to the box: the
-    question is which minima it holds.
+    question is which minima it holds. progress: a function to call with the share of starts done.
 
     Raises InputError for input that cannot be used.
 
@@ -221,7 +222,7 @@ def survey(
     points = read_starts(starts, f, setup.seed)
     check_memory(len(points), TAIL, f.dim)
     rows = Rows(points, np.full(len(points), setup.base_rate), np.full(len(points), setup.steps))
-    trace = run_ends(setup.method, rows, setup.tolerance)
+    trace = run_ends(setup.method, rows, setup.tolerance, progress)
     judgement = judge(ending_of(setup, rows, trace))
     minima, assignment = collect_minima(judgement)
     names, counts = np.unique(judgement.outcomes, return_counts=True)
