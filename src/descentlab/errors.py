@@ -37,6 +37,5 @@ def unknown(kind: str, given: str, choices: Iterable[str], where: str = "") -> I
     if close:
         hint = f"Did you mean '{close[0]}'?"
     else:
-        too_many = len(names) > 20 and where
-        hint = "" if too_many else f"Choose one of: {', '.join(names)}."
+        hint = "" if len(names) > 20 and "lists them all" in where else f"Choose one of: {', '.join(names)}."
     return InputError(" ".join(part for part in (f"Unknown {kind} '{shown}'.", hint, where) if part))
