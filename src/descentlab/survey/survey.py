@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -225,8 +226,7 @@ def survey(
     trace = run_ends(setup.method, rows, setup.tolerance, progress)
     judgement = judge(ending_of(setup, rows, trace))
     minima, assignment = collect_minima(judgement)
-    names, counts = np.unique(judgement.outcomes, return_counts=True)
-    outcomes = {str(name): int(count) for count, name in sorted(zip(-counts, names, strict=True))}
+    outcomes = Counter(judgement.outcomes.tolist())
     given = {
         "starts": starts,
         "optimizer": optimizer,
@@ -239,7 +239,7 @@ def survey(
     return Survey(
         f,
         minima,
-        {name: -count for name, count in outcomes.items()},
+        dict(sorted(outcomes.items(), key=lambda item: (-item[1], item[0]))),
         points,
         trace.points[:, -1],
         judgement.ending.values,
