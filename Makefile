@@ -71,7 +71,7 @@ INSTALL = PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet 
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	grep '^torch==' requirements.lock > build/torch.txt
-	PIP_CONSTRAINT=build/torch.txt build/lock/bin/python -m pip install --quiet '.[torch,dev]' hatchling editables
+	PIP_CONSTRAINT=build/torch.txt build/lock/bin/python -m pip install --quiet '.[torch,bench,dev]' hatchling editables
 	$(PYTHON) -c 'print(open("requirements.lock").read().split("\n\n")[0] + "\n")' > build/lock.txt
 	build/lock/bin/python -m pip freeze --all --exclude pip --exclude descentlab | sed 's/+cpu$$//' >> build/lock.txt
 	mv build/lock.txt requirements.lock

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from descentlab.advice import Verdict, write_verdict
-from descentlab.engine import TAIL, Method, Rows, Trace, padded_rows, run_all, run_ends
+from descentlab.batch import run_ends
+from descentlab.engine import TAIL, Method, Rows, Trace, padded_rows, run_all
 from descentlab.errors import InputError, unknown
 from descentlab.objective import Objective
 from descentlab.optimizers import ChosenOptimizer, choose
@@ -222,7 +223,8 @@ def _go(
     starts = read_starts(start, f, setup.seed)
     check_memory(len(starts), kept, f.dim)
     rows = Rows(starts, np.full(len(starts), setup.base_rate), np.full(len(starts), setup.steps))
-    trace = (run_all if record == "all" else run_ends)(setup.method, rows, setup.tolerance)
+    run = setup.method, rows, setup.tolerance
+    trace = run_all(*run) if record == "all" else run_ends(*run).trace()
     judgement = judge(ending_of(setup, rows, trace))
     given = {
         "start": start,

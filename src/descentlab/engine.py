@@ -85,6 +85,12 @@ class Method:
             self.precision,
         )
 
+    @property
+    def repeats(self) -> bool:
+        """Whether a step depends on the row's state alone, not on the step's number: then a state
+        that comes back comes back for ever."""
+        return self.rate.kind in ("fixed", "gradient", "auto")
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Method) and self._identity == other._identity
 
@@ -92,7 +98,7 @@ class Method:
         return hash(self._identity)
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
     """One row between two steps."""
 
     x: tuple[Any, ...]
@@ -102,7 +108,7 @@ class _State(NamedTuple):
     taken: Any
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """What belongs to one row throughout: its base rate, its steps, and where to pause."""
 
     rate: Any
@@ -110,7 +116,7 @@ class _Row(NamedTuple):
     pause: Any
 
 
-class _Limits(NamedTuple):
+class Limits(NamedTuple):
     """What all rows share: the tolerance on the gradient norm, and the box."""
 
     tolerance: Any
@@ -121,23 +127,47 @@ class _Limits(NamedTuple):
 def run_all(method: Method, rows: Rows, tolerance: float | None) -> Trace:
     """Run the rows and record every step."""
     longest = int(rows.steps.max(initial=0))
-    return _run([(method, rows)], tolerance, _recorded(method, _padded_length(longest)), longest)[0]
+    count, dim = rows.starts.shape
+    size = next((c for c in CALLS if count <= c), CALLS[-1])
+    run = _recorded(method, _padded_length(longest))
+    dtype, limits = np.dtype(method.precision), limits_of(method, tolerance)
+
+    def one(first: int) -> tuple[Any, ...]:
+        here = slice(first, min(first + size, count))
+        padding = size - (here.stop - here.start)
+
+        def pad(values: NDArray[Any], kind: Any = dtype) -> NDArray[Any]:
+            return np.concatenate([values[here], np.repeat(values[first : first + 1], padding)]).astype(kind)
+
+        starts = tuple(pad(rows.starts[:, i]) for i in range(dim))
+        with jax.enable_x64(True):
+            seen, taken = run(starts, pad(rows.rates), pad(rows.steps, np.int32), limits)
+        points, rates = by_row(seen, size - padding, dim)
+        counts = np.asarray(taken).reshape(-1)[: size - padding].astype(np.int64)
+        return points[:, : longest + 1], rates[:, :longest], counts
+
+    import jax
+
+    firsts = range(0, count, size)
+    # JAX releases the interpreter lock while it computes: plain threads use all cores.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = [one(0)] if len(firsts) == 1 else list(pool.map(one, firsts))
+    return Trace(*(parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))))
 
 
-def run_ends(method: Method, rows: Rows, tolerance: float | None, progress: Progress | None = None) -> Trace:
-    """Run the rows and record only the last 16 steps (fewer, if there are fewer)."""
-    return run_ends_of_many([(method, rows)], tolerance, progress)[0]
+def limits_of(method: Method, tolerance: float | None) -> Limits:
+    """Return what all rows share, in the precision of the descent."""
+    dtype = np.dtype(method.precision)
+    low, high = method.objective.domain.T.astype(dtype)
+    return Limits(dtype.type(-1.0 if tolerance is None else tolerance), tuple(low), tuple(high))
 
 
-def run_ends_of_many(
-    work: Sequence[tuple[Method, Rows]], tolerance: float | None, progress: Progress | None = None
-) -> list[Trace]:
-    """Run several methods for one objective, compiled together, on rows that differ in their rates only.
-
-    progress: called with the share of the rows done, whenever some are.
-    """
-    tail = min(TAIL, int(work[0][1].steps.max(initial=0)))
-    return _run(work, tolerance, _unrecorded(tuple(method for method, _ in work), tail), tail, progress)
+def by_row(seen: Any, rows: int, dim: int) -> tuple[Array, Array]:
+    """Return what `record` saw, (block, step, what, row in block), as points (row, step, dim) and
+    rates (row, step − 1)."""
+    blocks = np.asarray(seen).transpose(0, 3, 1, 2)
+    flat = blocks.reshape(-1, *blocks.shape[2:])[:rows].astype(np.float64)
+    return flat[..., :dim], flat[:, :-1, dim]
 
 
 def padded_rows(count: int) -> int:
@@ -152,125 +182,34 @@ def _padded_length(steps: int) -> int:
     return power * 3 // 4 if steps <= power * 3 // 4 else power
 
 
-def _run(
-    work: Sequence[tuple[Method, Rows]],
-    tolerance: float | None,
-    batch_run: Callable[..., Any],
-    keep: int,
-    progress: Progress | None = None,
-) -> list[Trace]:
-    """Cut the rows into batches, run them on all cores, and put the results together by method."""
-    import jax
-
-    method, rows = work[0]
-    count, dim = rows.starts.shape
-    size = next((c for c in CALLS if count <= c), CALLS[-1])
-    low, high = method.objective.domain.T
-    dtype = np.dtype(method.precision)
-
-    def one(first: int) -> list[tuple[Any, ...]]:
-        here = slice(first, min(first + size, count))
-        n = here.stop - here.start
-
-        def pad(values: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
-            return np.concatenate([values[here], np.repeat(values[first : first + 1], size - n)]).astype(kind)
-
-        with jax.enable_x64(True):
-            starts = tuple(pad(rows.starts[:, i], dtype) for i in range(dim))
-            steps = pad(rows.steps, np.dtype(np.int32))
-            rates = tuple(pad(of_method.rates, dtype) for _, of_method in work)
-            limits = _Limits(
-                dtype.type(-1.0 if tolerance is None else tolerance),
-                tuple(low.astype(dtype)),
-                tuple(high.astype(dtype)),
-            )
-            return [_as_numpy(result, dim, n, keep) for result in batch_run(starts, rates, steps, limits)]
-
-    firsts = range(0, count, size)
-    if len(firsts) == 1:
-        parts = [one(0)]
-    else:
-        # JAX releases the interpreter lock while it computes: plain threads use all cores.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            parts = []
-            for part in pool.map(one, firsts):
-                parts.append(part)
-                if progress is not None:
-                    progress(len(parts) / len(firsts))
-    return [
-        Trace(
-            *(
-                np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
-                for pieces in zip(*traces, strict=True)
-            )
-        )
-        for traces in zip(*parts, strict=True)
-    ]
-
-
-def _as_numpy(result: tuple[Any, Any], dim: int, rows: int, steps: int) -> tuple[Any, ...]:
-    """Return a call's points, rates and steps taken as (row, step, …), unpadded."""
-    seen, taken = result
-    # (block, step, what, row in block) → (row, step, what)
-    by_row = np.asarray(seen)[:, : steps + 1].transpose(0, 3, 1, 2)
-    flat = by_row.reshape(-1, *by_row.shape[2:])[:rows].astype(np.float64)
-    points, rates = flat[..., :dim], flat[:, :-1, dim]
-    counts = np.asarray(taken).reshape(-1)[:rows].astype(np.int64)
-    return points, rates, counts
-
-
 @functools.lru_cache(maxsize=256)
 def _recorded(method: Method, length: int) -> Callable[..., Any]:
     """Compile: every step recorded."""
-    loop = _loop(method)
-
-    def run(starts: Any, rates: Any, steps: Any, limits: _Limits) -> Any:
-        row = _Row(rates[0], steps, steps)
-        return [_record(loop.init(starts), row, limits, length, loop)]
-
-    return _compiled(run)
-
-
-@functools.lru_cache(maxsize=256)
-def _unrecorded(methods: tuple[Method, ...], tail: int) -> Callable[..., Any]:
-    """Compile: only the last `tail` steps recorded, for each method."""
     import jax
 
-    loops = [_loop(method) for method in methods]
+    loop = make_loop(method)
 
-    def run_one(loop: Any, starts: Any, rates: Any, steps: Any, limits: _Limits) -> Any:
-        before = _Row(rates, steps, steps - tail)
+    def block(starts: Any, rates: Any, steps: Any, limits: Limits) -> Any:
+        return record(loop.init(starts), Row(rates, steps, steps), limits, length, loop)
 
-        def runs(state: _State) -> Any:
-            return jax.numpy.any(~state.ended & (state.taken < before.pause))
-
-        def onward(state: _State) -> Any:
-            return jax.lax.fori_loop(0, LOOK, lambda _, s: loop.step(s, before, limits)[0], state)
-
-        state = jax.lax.while_loop(runs, onward, loop.init(starts))
-        return _record(state, _Row(rates, steps, steps), limits, tail, loop)
-
-    def run(starts: Any, rates: Any, steps: Any, limits: _Limits) -> Any:
-        return [run_one(loop, starts, r, steps, limits) for loop, r in zip(loops, rates, strict=True)]
-
-    return _compiled(run)
-
-
-def _compiled(run: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile `run(starts, rates, steps, limits)`, one block of rows after another."""
-    import jax
-
-    def blocks(starts: Any, rates: Any, steps: Any, limits: _Limits) -> Any:
+    def blocks(starts: Any, rates: Any, steps: Any, limits: Limits) -> Any:
         size = min(BLOCK, steps.shape[0])
         cut = jax.tree.map(lambda a: a.reshape(-1, size), (starts, rates, steps))
-        return jax.lax.map(lambda block: run(*block, limits), cut)
+        return jax.lax.map(lambda rows: block(*rows, limits), cut)
+
+    return compiled(blocks)
+
+
+def compiled(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `run` compiled by XLA for the widest vectors."""
+    import jax
 
     # XLA keeps to 256-bit vectors unless asked; the option is this compilation's alone.
     wide = {"xla_cpu_prefer_vector_width": 512} if jax.default_backend() == "cpu" else None
-    return jax.jit(blocks, compiler_options=wide)
+    return jax.jit(run, compiler_options=wide)
 
 
-def _record(state: _State, row: _Row, limits: _Limits, length: int, loop: _Loop) -> tuple[Any, Any]:
+def record(state: State, row: Row, limits: Limits, length: int, loop: Loop) -> tuple[Any, Any]:
     """Take `length` steps; return everything seen, (step, what, row), and the steps taken, (row,).
 
     What is seen, in order: the point's coordinates and the rate. One array behind a barrier,
@@ -281,7 +220,7 @@ def _record(state: _State, row: _Row, limits: _Limits, length: int, loop: _Loop)
 
     barrier: Callable[[Any], Any] = jax.lax.optimization_barrier
 
-    def body(now: _State, _: Any) -> tuple[_State, Any]:
+    def body(now: State, _: Any) -> tuple[State, Any]:
         after, rate = loop.step(now, row, limits)
         return after, barrier(jnp.stack([*now.x, rate]))
 
@@ -290,14 +229,14 @@ def _record(state: _State, row: _Row, limits: _Limits, length: int, loop: _Loop)
     return jnp.concatenate([seen, last[None]]), state.taken
 
 
-class _Loop(NamedTuple):
+class Loop(NamedTuple):
     """The loop's parts on batches: init(starts), and step(state, row, limits) → state, rate."""
 
     init: Callable[..., Any]
     step: Callable[..., Any]
 
 
-def _loop(method: Method) -> _Loop:
+def make_loop(method: Method) -> Loop:
     """Write the loop for one row and map it over a batch."""
     import jax
     import jax.numpy as jnp
@@ -313,11 +252,11 @@ def _loop(method: Method) -> _Loop:
     def look(x: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
         return objective.jax_value_and_gradient(x)
 
-    def init(x: tuple[Any, ...]) -> _State:
+    def init(x: tuple[Any, ...]) -> State:
         memory = transformation.init(x)
-        return _State(x, memory, rule_init(x, x), jnp.asarray(False), jnp.asarray(0, jnp.int32))
+        return State(x, memory, rule_init(x, x), jnp.asarray(False), jnp.asarray(0, jnp.int32))
 
-    def move(state: _State, f: Any, g: tuple[Any, ...], row: _Row, limits: _Limits) -> tuple[Any, ...]:
+    def move(state: State, f: Any, g: tuple[Any, ...], row: Row, limits: Limits) -> tuple[Any, ...]:
         """One update: the new point, the rate, and the two memories."""
         d = downhill(g)
         k = state.taken.astype(row.rate.dtype)
@@ -334,7 +273,7 @@ def _loop(method: Method) -> _Loop:
             new = tuple(map(jnp.clip, new, limits.low, limits.high))
         return new, rate, memory, rule_memory
 
-    def step(state: _State, row: _Row, limits: _Limits) -> tuple[_State, Any]:
+    def step(state: State, row: Row, limits: Limits) -> tuple[State, Any]:
         f, g = look(state.x)
         box = list(zip(limits.low, limits.high, strict=True))
         numbers = (f, *g) if objective.may_be_undefined else g
@@ -355,11 +294,11 @@ def _loop(method: Method) -> _Loop:
         if method.bounds == "stop":
             outside = [(c < low) | (c > high) for c, (low, high) in zip(x, box, strict=True)]
             ended = ended | functools.reduce(jnp.logical_or, outside)
-        after = _State(x, memory, rule_memory, ended, state.taken + go.astype(jnp.int32))
+        after = State(x, memory, rule_memory, ended, state.taken + go.astype(jnp.int32))
         return after, jnp.where(go, rate, jnp.nan)
 
-    shared = _Limits(None, None, None)  # type: ignore[arg-type]  # in_axes: not mapped
-    return _Loop(jax.vmap(init), jax.vmap(step, in_axes=(0, 0, shared)))
+    shared = Limits(None, None, None)  # type: ignore[arg-type]  # in_axes: not mapped
+    return Loop(jax.vmap(init), jax.vmap(step, in_axes=(0, 0, shared)))
 
 
 def _norm(g: tuple[Any, ...]) -> Any:

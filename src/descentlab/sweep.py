@@ -22,7 +22,8 @@ from descentlab.descent import (
     read_starts,
     whole_number,
 )
-from descentlab.engine import TAIL, Progress, Rows, Trace, run_ends_of_many
+from descentlab.batch import run_ends_of_many
+from descentlab.engine import TAIL, Progress, Rows, Trace
 from descentlab.errors import InputError
 from descentlab.objective import Objective
 from descentlab.reproduce import Call, command_line, python_lines
@@ -235,7 +236,7 @@ def _run_grid(
             )
             for row in some
         ]
-        traces = run_ends_of_many(work, some[0][0].tolerance, progress)
+        traces = [e.trace() for e in run_ends_of_many(work, some[0][0].tolerance, progress)]
         for which, (row, (_, rows), trace) in enumerate(zip(some, work, traces, strict=True)):
             outcomes = _outcomes(row[0], rows, trace)
             ends = trace.points[:, -1]

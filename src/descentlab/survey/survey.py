@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descentlab.descent import check_memory, ending_of, prepare, read_starts
-from descentlab.engine import TAIL, Progress, Rows, run_ends
+from descentlab.batch import run_ends
+from descentlab.engine import TAIL, Progress, Rows
 from descentlab.errors import InputError
 from descentlab.objective import Objective
 from descentlab.rates import curvature_of_box
@@ -223,7 +224,7 @@ def survey(
     points = read_starts(starts, f, setup.seed)
     check_memory(len(points), TAIL, f.dim)
     rows = Rows(points, np.full(len(points), setup.base_rate), np.full(len(points), setup.steps))
-    trace = run_ends(setup.method, rows, setup.tolerance, progress)
+    trace = run_ends(setup.method, rows, setup.tolerance, progress).trace()
     judgement = judge(ending_of(setup, rows, trace))
     minima, assignment = collect_minima(judgement)
     outcomes = Counter(judgement.outcomes.tolist())
