@@ -73,29 +73,38 @@ class Ends:
 
 
 def run_ends(
-    method: Method, rows: Rows, tolerance: float | None, progress: Progress | None = None
+    method: Method,
+    rows: Rows,
+    tolerance: float | None,
+    progress: Progress | None = None,
+    cores: int | None = None,
 ) -> Ends:
-    """Run the rows; keep their ends, and the last 16 steps of those that ran out of steps."""
-    return run_ends_of_many([(method, rows)], tolerance, progress)[0]
+    """Run the rows; keep their ends, and the last 16 steps of those that ran out of steps.
+
+    progress: called with the share of the rows done, whenever some are; cores: how many to use,
+    default all.
+    """
+    return run_ends_of_many([(method, rows)], tolerance, progress, cores)[0]
 
 
 def run_ends_of_many(
-    work: Sequence[tuple[Method, Rows]], tolerance: float | None, progress: Progress | None = None
+    work: Sequence[tuple[Method, Rows]],
+    tolerance: float | None,
+    progress: Progress | None = None,
+    cores: int | None = None,
 ) -> list[Ends]:
-    """Run several methods for one objective, compiled together, on rows that differ in their rates only.
-
-    progress: called with the share of the rows done, whenever some are.
-    """
+    """Run several methods for one objective, compiled together, on rows that differ in their rates only."""
     import jax
 
     method, rows = work[0]
     count = len(rows.starts)
     methods = tuple(method for method, _ in work)
     tail = min(TAIL, int(rows.steps.max(initial=0)))
-    cores = os.cpu_count() or 1 if jax.default_backend() == "cpu" else 1
-    # Every core gets a piece; a piece is at most the longest queue.
-    size = next((q for q in QUEUES if -(-count // cores) <= q), QUEUES[-1]) if count > QUEUES[1] else count
-    size = min(size, -(-count // cores)) if count > QUEUES[1] else count
+    if jax.default_backend() != "cpu":
+        cores = 1
+    cores = cores or os.cpu_count() or 1
+    # Every core gets a piece, unless there is too little to share; a piece is at most the longest queue.
+    size = min(-(-count // cores) if count > QUEUES[1] else count, QUEUES[-1])
     queue = next(q for q in QUEUES if size <= q)
     firsts = range(0, count, size)
 

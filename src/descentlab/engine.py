@@ -72,6 +72,10 @@ class Method:
     has_tolerance: bool
     precision: str = "float64"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what is cached behind: it holds hashes, which differ between processes."""
+        return {name: value for name, value in vars(self).items() if name != "_identity"}
+
     @functools.cached_property
     def _identity(self) -> tuple[Any, ...]:
         return (

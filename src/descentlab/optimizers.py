@@ -214,6 +214,10 @@ class ChosenOptimizer:
     parameters: tuple[tuple[str, float], ...] = ()
     own: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the cached transformation behind: its functions cannot be pickled."""
+        return {name: value for name, value in vars(self).items() if name != "transformation"}
+
     @functools.cached_property
     def transformation(self) -> optax.GradientTransformationExtraArgs:
         """The optax transformation at learning rate one."""

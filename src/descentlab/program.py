@@ -55,6 +55,10 @@ class Program:
     def __hash__(self) -> int:
         return self._hash
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the hash behind: another process hashes texts differently."""
+        return {name: value for name, value in vars(self).items() if name != "_hash"}
+
     @property
     def kinks(self) -> tuple[int, ...]:
         """The operations at which the slope can jump: abs, sign, step, relu, min, max."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +33,10 @@ class Objective(ABC):
     domain: NDArray[np.float64]
     label: str
     notes: tuple[str, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Send the fields alone to another process; what is cached is made again there."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def dim(self) -> int:

@@ -37,6 +37,11 @@ class FormulaObjective(Objective):
     core_text: str = "0"
     core_declared: bool = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Send the programs along: differentiating again would cost time."""
+        programs = {name: getattr(self, name) for name in ("program", "value_program", "hessian_program")}
+        return super().__getstate__() | programs
+
     @property
     def text(self) -> str:
         return f"-({self.core_text})" if self.is_negated else self.core_text

@@ -1,4 +1,4 @@
-"""From the ends of many descents to the distinct minima they reached."""
+"""The minima a survey has found so far, with their counts, kept chunk by chunk."""
 
 from __future__ import annotations
 
@@ -9,19 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descentlab.objective import Objective
-from descentlab.stationary import directions, merge
+from descentlab.stationary import classify
+from descentlab.survey.chunk import KINDS, SURVEY_OUTCOMES, Chunk, Places, lowest_of, same_minimum
 from descentlab.survey.statistics import wilson
-from descentlab.verdict import Judgement
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float
 
 Array = NDArray[np.float64]
-
-# Descents come to rest anywhere on a flat set; ends this close, in box sides, and equally high
-# belong to the same one.
-FLAT_LINK = 0.02
-
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
@@ -30,7 +25,8 @@ class Minimum:
     kind: "interior" (Hessian check), "boundary" (held at the box's edge, with f rising inward
     and a Hessian check along it), "kink" (f rises on every side, the gradient jumps) or "flat"
     (degenerate: no lower point nearby). share: hits over all starts, with its 95 % Wilson
-    interval. steps: the median number of steps its starts took.
+    interval. steps: the median number of steps its starts took. id: its number in the order of
+    discovery, which is what a store's files say.
     """
 
     point: Float[np.ndarray, " dim"]
@@ -41,75 +37,163 @@ class Minimum:
     share: float
     share_interval: tuple[float, float]
     steps: float
+    id: int
 
 
-def collect_minima(j: Judgement) -> tuple[tuple[Minimum, ...], Int[np.ndarray, " start"]]:
-    """Return the distinct minima, lowest first, and each start's index among them, −1 for none."""
-    e = j.ending
-    count = len(e.points)
-    kinds = _kinds(j)
-    assignment = np.full(count, -1)
-    found: list[tuple[str, NDArray[np.int64]]] = []
-    for kind in ("interior", "boundary", "kink", "flat"):
-        rows = np.flatnonzero(kinds == kind)
-        if not rows.size:
-            continue
-        labels = _distinct(e.objective, j.places[rows], kind)
-        found += [(kind, rows[labels == label]) for label in np.unique(labels)]
-    minima = [_describe(j, kind, rows, count) for kind, rows in found]
-    order = sorted(range(len(minima)), key=lambda i: (minima[i].value, *minima[i].point))
-    for rank, i in enumerate(order):
-        assignment[found[i][1]] = rank
-    return tuple(minima[i] for i in order), assignment
+class Catalogue:
+    """The minima found so far. Chunks are added in the order of their starts, so that the ids, given
+    in the order of discovery, and the representatives do not depend on who computed what when.
+
+    starts: how many were added; outcomes (outcome,): counts by SURVEY_OUTCOMES; by id: hits (id,),
+    the lowest representative's points (id, dim) and values (id,), kinds (id,).
+    """
+
+    def __init__(self, objective: Objective, value_scale: float) -> None:
+        self.objective = objective
+        self.value_scale = value_scale
+        self.starts = 0
+        self.outcomes = np.zeros(len(SURVEY_OUTCOMES), np.int64)
+        self.points = np.empty((0, objective.dim))
+        self.values = np.empty(0)
+        self.kinds = np.empty(0, np.int8)
+        self.hits = np.empty(0, np.int64)
+        self._steps = np.empty((0, _BINS), np.int32)
+        # A flat set grows: points on it, as seen chunk by chunk, and their ids.
+        self._flat = Places(np.empty((0, objective.dim)), np.empty(0), np.empty(0, np.int8))
+        self._flat_ids = np.empty(0, np.int32)
+        # Two parts of a flat set found to be one keep both ids; the later one counts as the earlier.
+        self._merged: dict[int, int] = {}
+
+    def add(self, chunk: Chunk) -> NDArray[np.int32]:
+        """Add the next chunk; return the id of the minimum each of its starts reached, −1 for none."""
+        ids = self.identify(chunk.places)
+        reached = np.append(ids, -1)[chunk.reached].astype(np.int32)
+        self.count(chunk.outcomes, reached, chunk.taken)
+        return reached
+
+    def identify(self, places: Places) -> NDArray[np.int32]:
+        """Return the id of each place, new ones, from the lowest value up, for those not known."""
+        ids = np.empty(len(places.values), np.int32)
+        for code, kind in enumerate(KINDS):
+            new = np.flatnonzero(places.kinds == code)
+            if new.size:
+                ids[new] = self._ids_of(kind, Places(*(a[new] for a in vars(places).values())))
+        involved = np.unique(ids)
+        points = np.concatenate([self.points[involved], places.points])
+        values = np.concatenate([self.values[involved], places.values])
+        best = lowest_of(points, values, np.searchsorted(involved, np.concatenate([involved, ids])))
+        self.points[involved], self.values[involved] = points[best], values[best]
+        return ids
+
+    def _ids_of(self, kind: str, new: Places) -> NDArray[np.int32]:
+        if kind == "flat":
+            old, old_ids = self._flat, self._flat_ids
+        else:
+            old_ids = np.flatnonzero(self.kinds == KINDS.index(kind)).astype(np.int32)
+            old = Places(self.points[old_ids], self.values[old_ids], self.kinds[old_ids])
+        points = np.concatenate([old.points, new.points])
+        values = np.concatenate([old.values, new.values])
+        labels = same_minimum(points, values, kind, self.objective.widths, self.value_scale)
+        before, now = labels[: len(old_ids)], labels[len(old_ids) :]
+        none = np.iinfo(np.int32).max
+        ids = np.full(int(labels.max()) + 1, none, np.int32)
+        np.minimum.at(ids, before, old_ids)
+        self._merged |= {int(a): int(ids[b]) for a, b in zip(old_ids, before, strict=True) if a != ids[b]}
+        present, inverse = np.unique(now, return_inverse=True)
+        best = lowest_of(new.points, new.values, inverse)
+        fresh = best[ids[present] == none]
+        fresh = fresh[np.lexsort([*new.points[fresh].T[::-1], new.values[fresh]])]
+        ids[now[fresh]] = np.arange(len(self.hits), len(self.hits) + len(fresh))
+        self._append(Places(new.points[fresh], new.values[fresh], new.kinds[fresh]))
+        if kind == "flat":
+            self._flat = Places(points, values, np.concatenate([old.kinds, new.kinds]))
+            self._flat_ids = np.concatenate([old_ids, ids[now]])
+        return ids[now]
+
+    def _append(self, new: Places) -> None:
+        count = len(new.values)
+        self.points = np.concatenate([self.points, new.points])
+        self.values = np.concatenate([self.values, new.values])
+        self.kinds = np.concatenate([self.kinds, new.kinds])
+        self.hits = np.concatenate([self.hits, np.zeros(count, np.int64)])
+        self._steps = np.concatenate([self._steps, np.zeros((count, _BINS), np.int32)])
+
+    def count(self, outcomes: NDArray[np.int8], reached: NDArray[np.int32], taken: NDArray[np.int64]) -> None:
+        """Count starts with these outcomes, minima reached and steps taken."""
+        self.starts += len(outcomes)
+        self.outcomes += np.bincount(outcomes, minlength=len(SURVEY_OUTCOMES))
+        hit = reached >= 0
+        self.hits += np.bincount(reached[hit], minlength=len(self.hits))
+        np.add.at(self._steps, (reached[hit], _bin(taken[hit])), 1)
+
+    @property
+    def roots(self) -> NDArray[np.int32]:
+        """The id that each id counts as, (id,)."""
+        roots = np.arange(len(self.hits), dtype=np.int32)
+        for later in sorted(self._merged):  # an earlier id's root is settled before
+            roots[later] = roots[self._merged[later]]
+        return roots
+
+    def hits_by_minimum(self) -> NDArray[np.int64]:
+        """The hits of each minimum, in no particular order."""
+        total = np.bincount(self.roots, weights=self.hits, minlength=len(self.hits)).astype(np.int64)
+        return total[total > 0]
+
+    def minima(self) -> tuple[tuple[Minimum, ...], NDArray[np.int32]]:
+        """Return the minima, lowest first, and the place of every id among them, (id,)."""
+        roots = self.roots
+        ids, inverse = np.unique(roots, return_inverse=True)
+        best = lowest_of(self.points, self.values, inverse)
+        order = np.lexsort([*self.points[best].T[::-1], self.values[best]])
+        ranks = np.empty(len(ids), np.int32)
+        ranks[order] = np.arange(len(ids))
+        hits = np.bincount(inverse, weights=self.hits, minlength=len(ids)).astype(np.int64)
+        steps = np.zeros((len(ids), _BINS), np.int64)
+        np.add.at(steps, inverse, self._steps)
+        eigenvalues = self._eigenvalues(best)
+        found = [
+            Minimum(
+                self.points[best[i]],
+                float(self.values[best[i]]),
+                eigenvalues[i],
+                KINDS[self.kinds[best[i]]],
+                int(hits[i]),
+                int(hits[i]) / self.starts,
+                wilson(int(hits[i]), self.starts),
+                _median(steps[i]),
+                int(ids[i]),
+            )
+            for i in order
+        ]
+        return tuple(found), ranks[inverse]
+
+    def _eigenvalues(self, which: NDArray[np.int64]) -> Array:
+        """Return the Hessian's eigenvalues at these representatives, NaN at kinks; 0 along a bound's normal."""
+        x, f = self.points[which], self.objective
+        low, high = f.domain.T
+        boundary = (self.kinds[which] == KINDS.index("boundary"))[:, None]
+        eigenvalues = classify(f, x, ~(boundary & ((x <= low) | (x >= high)))).eigenvalues
+        eigenvalues[self.kinds[which] == KINDS.index("kink")] = np.nan
+        return eigenvalues
 
 
-def _kinds(j: Judgement) -> NDArray[np.str_]:
-    """Return what kind of minimum each descent reached, "" for none."""
-    kinds = np.full(len(j.outcomes), "", dtype="U10")
-    kinds[j.outcomes == "minimum"] = "interior"
-    kinds[j.outcomes == "kink"] = "kink"
-    kinds[(j.outcomes == "at_bound") & (j.kinds == "minimum")] = "boundary"
-    flat = np.flatnonzero(j.outcomes == "degenerate")
-    kinds[flat[_nothing_lower(j.ending.objective, j.places[flat])]] = "flat"
-    return kinds
+# Steps are counted exactly up to 127, then in sixteen bins an octave: a median to within 4 %.
+_EXACT, _PER_OCTAVE = 128, 16
+_BINS = _EXACT + _PER_OCTAVE * 24
 
 
-def _nothing_lower(objective: Objective, x: Array) -> NDArray[np.bool_]:
-    """Tell where f is nowhere lower than f(x), on many sides and at three distances from x."""
-    value = objective.value(x)
-    lowest, spread = value.copy(), np.zeros(len(x))
-    for distance in (1e-4, 1e-3, 1e-2):
-        for direction in directions(objective.dim, random=32):
-            there = objective.value(x + distance * objective.widths * direction)
-            lowest = np.fmin(lowest, there)
-            spread = np.fmax(spread, np.abs(there - value))
-    # x is known to the 1e-9th of a side or so only, and f is rounded.
-    return np.asarray(value - lowest <= 1e-9 * spread + 1e-15 * np.abs(value))
+def _bin(steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the bin of each number of steps."""
+    octave = np.frexp(np.maximum(steps, _EXACT).astype(np.float64))[1] - 8  # 128 … 255 is octave 0
+    within = (np.maximum(steps, _EXACT) >> (octave + 3)) - _PER_OCTAVE
+    return np.where(steps < _EXACT, steps, _EXACT + octave * _PER_OCTAVE + within)
 
 
-def _distinct(objective: Objective, places: Array, kind: str) -> NDArray[np.int64]:
-    if kind != "flat":
-        return merge(places, objective.widths)
-    values = objective.value(places)
-    spread = float(np.ptp(values)) or 1.0
-    heights = np.round(
-        (values - values.min()) / (1e-6 * max(spread, 1e-9 * float(np.abs(values).max(initial=0.0))))
-    )
-    scaled = np.column_stack([places / objective.widths, heights if np.ptp(values) > 1e-9 else 0 * heights])
-    return merge(scaled, np.ones(scaled.shape[1]), FLAT_LINK)
-
-
-def _describe(j: Judgement, kind: str, rows: NDArray[np.int64], count: int) -> Minimum:
-    e = j.ending
-    values = e.objective.value(j.places[rows])
-    best = rows[int(values.argmin())]
-    return Minimum(
-        j.places[best],
-        float(values.min()),
-        j.eigenvalues[best],
-        kind,
-        len(rows),
-        len(rows) / count,
-        wilson(len(rows), count),
-        float(np.median(e.taken[rows])),
-    )
+def _median(counts: NDArray[np.int64]) -> float:
+    """Return the median number of steps of the counts by bin: the middle of its bin."""
+    place = int(np.searchsorted(np.cumsum(counts), (counts.sum() + 1) // 2))
+    if place < _EXACT:
+        return float(place)
+    octave, within = divmod(place - _EXACT, _PER_OCTAVE)
+    width = 1 << (octave + 3)
+    return (_PER_OCTAVE + within) * width + (width - 1) / 2

@@ -43,3 +43,14 @@ def restarts_needed(share: float, confidence: float) -> int | None:
     if share >= 1:
         return 1
     return math.ceil(math.log1p(-confidence) / math.log1p(-share))
+
+
+# TEMPORARY by the lead, to be replaced by the statistics helper:
+def chance_all_seen(found: int, starts: int) -> float:
+    i = [1]
+    return math.prod(((starts - 1 - i) / (starts - 1 + i) for i in range(1, found + 1))) if starts > found + 1 else 0.0
+
+
+def unseen_interval(hits: Sequence[int], starts: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    n1 = sum(1 for h in hits if h == 1)
+    return (0.0, min(1.0, (n1 + 3 + 2 * math.sqrt(n1)) / starts))

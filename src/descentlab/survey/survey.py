@@ -1,31 +1,27 @@
-"""The first survey: descend from many random starts and count where they end."""
+"""Surveys: descend from many starts, chunk by chunk, and count where they end."""
 
 from __future__ import annotations
 
-import functools
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from descentlab.descent import check_memory, ending_of, prepare, read_starts
-from descentlab.batch import run_ends
-from descentlab.engine import TAIL, Progress, Rows
+from descentlab.descent import prepare
 from descentlab.errors import InputError
 from descentlab.objective import Objective
 from descentlab.rates import curvature_of_box
-from descentlab.reproduce import Call, command_line, python_lines
-from descentlab.survey.minima import Minimum, collect_minima
-from descentlab.survey.statistics import restarts_needed, unseen_share
-from descentlab.verdict import judge
-from descentlab.wording import short, where
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
-    from matplotlib.figure import Figure
+from descentlab.reproduce import Call
+from descentlab.survey.chunk import SURVEY_OUTCOMES, Chunk, Job
+from descentlab.survey.executors import compute
+from descentlab.survey.minima import Catalogue
+from descentlab.survey.result import Survey
+from descentlab.survey.starts import read_design
+from descentlab.survey.statistics import chance_all_seen, unseen_interval, unseen_share
+from descentlab.survey.store import Store, open_store
+from descentlab.survey.watch import Snapshot, Watch, read_until
 
 _DEFAULTS = {
     "starts": 10_000,
@@ -35,149 +31,18 @@ _DEFAULTS = {
     "tolerance": None,
     "bounds": "clip",
     "seed": 0,
+    "design": "uniform",
+    "precision": "float64",
+    "store": None,
+    "until": None,
 }
+# Starts are descended, judged and stored a chunk at a time. A survey that may stop early looks more often.
+CHUNK, CHUNK_UNTIL = 65_536, 8_192
+# A result holds this many starts one by one; of more it holds the counts.
+KEPT = 1 << 20
 # A start is done once its gradient is this small against the box's curvature times its side:
 # four digits above the rounding of a gradient.
-GRADIENT_DONE = 1e-11
-# Minima this close in value, against the spread of values over the starts, are equally good.
-SAME_VALUE = 1e-9
-
-
-@dataclass(frozen=True, eq=False)
-class Survey:
-    """Where many random starts ended.
-
-    minima: the distinct ones, lowest first; outcomes: how many starts ended as what, summing to
-    the number of starts; start_points, ends (start, dim), values (start,); end_outcomes
-    (start,); assignment (start,): the index of the minimum reached, −1 for none.
-    """
-
-    objective: Objective
-    minima: tuple[Minimum, ...]
-    outcomes: Mapping[str, int]
-    start_points: Float[np.ndarray, "start dim"]
-    ends: Float[np.ndarray, "start dim"]
-    values: Float[np.ndarray, " start"]
-    end_outcomes: NDArray[np.str_]
-    assignment: Int[np.ndarray, " start"]
-    taken: Int[np.ndarray, " start"]
-    optimizer: str
-    learning_rate: str
-    steps: int
-    tolerance: float
-    bounds: str
-    seed: int
-    call: Call
-
-    @property
-    def starts_count(self) -> int:
-        return len(self.start_points)
-
-    @property
-    def best(self) -> Minimum | None:
-        """The lowest minimum found, or None."""
-        return self.minima[0] if self.minima else None
-
-    @functools.cached_property
-    def best_ones(self) -> tuple[int, ...]:
-        """The indices of the minima that share the lowest value."""
-        if not self.minima:
-            return ()
-        lowest = self.minima[0].value
-        return tuple(i for i, m in enumerate(self.minima) if m.value - lowest <= self._same_value)
-
-    @functools.cached_property
-    def _same_value(self) -> float:
-        values = self.objective.value(self.start_points)
-        values = values[np.isfinite(values)]
-        lowest = abs(self.minima[0].value) if self.minima else 0.0
-        spread = float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
-        return SAME_VALUE * max(lowest, spread)
-
-    @property
-    def best_share(self) -> float:
-        """The share of starts that reached the lowest value found."""
-        return sum(self.minima[i].share for i in self.best_ones)
-
-    @property
-    def unseen(self) -> float:
-        """The estimated share of starts that lead to minima not seen here (Good–Turing)."""
-        return unseen_share([m.hits for m in self.minima], self.starts_count)
-
-    def restarts_for(self, confidence: float = 0.95) -> int | None:
-        """Return how many random starts reach the lowest value found with this probability.
-
-        None if no start reached a minimum. Raises InputError unless 0 < confidence < 1.
-        """
-        if not 0 < confidence < 1:
-            raise InputError(f"The confidence lies between 0 and 1, but it is {confidence!r}.")
-        return restarts_needed(self.best_share, confidence)
-
-    @functools.cached_property
-    def symmetry(self) -> tuple[tuple[int, ...], ...]:
-        """Groups of minima, by index, that are mirror images: equal in value, and equal up to the
-        signs of their coordinates about the middle of the box."""
-        middle = self.objective.domain.mean(axis=1)
-        widths = self.objective.widths
-        groups: list[list[int]] = []
-        for i, m in enumerate(self.minima):
-            folded = np.abs(m.point - middle) / widths
-            for group in groups:
-                first = self.minima[group[0]]
-                alike = np.abs(np.abs(first.point - middle) / widths - folded).max() <= 1e-6
-                if alike and abs(first.value - m.value) <= self._same_value:
-                    group.append(i)
-                    break
-            else:
-                groups.append([i])
-        return tuple(tuple(group) for group in groups if len(group) > 1)
-
-    @property
-    def sentence(self) -> str:
-        """Say whether the local-minima problem is serious here."""
-        if not self.minima:
-            return f"None of {self.starts_count:,} starts reached a minimum."
-        found = f"{len(self.minima)} minim{'um was' if len(self.minima) == 1 else 'a were'} found"
-        lowest = f"the lowest value is {short(self.minima[0].value)}, at {self._best_places()}"
-        share, needed = self.best_share, self.restarts_for(0.95) or 0
-        if share > 0.95:
-            serious = f"local minima are no problem here: {_percent(share)} of starts reach it"
-        else:
-            serious = (
-                f"one random start misses it {_percent(1 - share)} of the time; {needed:,} "
-                f"{'start reaches' if needed == 1 else 'starts reach'} it with 95 % probability"
-            )
-        return f"{found} from {self.starts_count:,} starts; {lowest}; {serious}."
-
-    def _best_places(self) -> str:
-        """Write the lowest minima's points, at most four, naming the variables once."""
-        shown = [where(self.objective, self.minima[i].point) for i in self.best_ones[:4]]
-        values = [shown[0], *(text.partition(" = ")[2] for text in shown[1:])]
-        more = len(self.best_ones) - len(shown)
-        if more:
-            return f"{', '.join(values)} and {more} more"
-        return " and ".join(filter(None, [", ".join(values[:-1]), values[-1]]))
-
-    @property
-    def command(self) -> str:
-        """The shell command that does the same, or "" if there is none."""
-        return command_line("survey", self.objective, self.call)
-
-    @property
-    def python(self) -> str:
-        """The Python lines that do the same."""
-        return python_lines("survey", self.objective, self.call)
-
-    def plot(self) -> Figure:
-        """Draw the share of starts by minimum."""
-        from descentlab.figures import draw_survey
-
-        return draw_survey(self)
-
-    def _repr_html_(self) -> str:
-        from descentlab.figures import figure_html
-
-        return f"<p>{self.sentence}</p>" + figure_html(self.plot())
+GRADIENT_DONE = {"float64": 1e-11, "float32": 1e-5}
 
 
 def survey(
@@ -189,18 +54,30 @@ def survey(
     tolerance: float | None = None,
     bounds: str = "clip",
     seed: int = 0,
-    progress: Progress | None = None,
+    design: str = "uniform",
+    precision: str = "float64",
+    store: Any = None,
+    executor: Any = None,
+    until: str | None = None,
+    progress: Watch | None = None,
     **parameters: float,
 ) -> Survey:
-    """Descend from many random starts; return the minima reached and the share of starts of each.
+    """Descend from many starts; return the minima reached and the share of starts of each.
 
-    starts: how many, uniform in the box, or an array (start, dim) – shares are then of that
-    array. The other settings are those of `descend`; tolerance None stands for 1e-11 of the
-    box's largest curvature times its shortest side, and learning_rate "auto" follows the
-    curvature, so that scaling f or x changes nothing. bounds="clip" keeps to the box: the
-    question is which minima it holds. progress: a function to call with the share of starts done.
+    starts: how many, or an array (start, dim) – shares are then of that array. design: how they are
+    placed in the box – "uniform" (independent: only then are shares honest), "sobol", "latin",
+    "grid" or "normal". The other settings are those of `descend`; tolerance None stands for 1e-11 of
+    the box's largest curvature times its shortest side (1e-5 in float32), and learning_rate "auto"
+    follows the curvature, so that scaling f or x changes nothing. bounds="clip" keeps to the box: the
+    question is which minima it holds. precision="float32" descends in single precision and polishes
+    in double.
 
-    Raises InputError for input that cannot be used.
+    store: a folder for every start's end, as Parquet files; a survey that was interrupted goes on
+    from there. executor: where chunks of starts are computed – None (this process, all cores), a
+    number of worker processes, any concurrent.futures.Executor, or a dask.distributed.Client. until:
+    "unseen<0.001" or "all_seen>0.99" stops early. progress: called with a `Snapshot` after every chunk.
+
+    Raises InputError for input that cannot be used, WorkError where the work itself fails.
 
     >>> from descentlab.objective import formula
     >>> s = survey(formula("cos(2*pi*x) + x^2", domain={"x": (-2, 2)}), starts=1000)
@@ -209,25 +86,37 @@ def survey(
     """
     if starts is None:
         raise InputError("A survey needs a number of starts, or an array of them.")
+    condition = read_until(until)
+    limit = _tolerance(f, tolerance, precision)
     setup = prepare(
-        f,
-        optimizer,
-        learning_rate,
-        steps,
-        _tolerance(f, tolerance),
-        bounds,
-        seed,
-        "float64",
-        parameters,
-        ascent=False,
+        f, optimizer, learning_rate, steps, limit, bounds, seed, precision, parameters, ascent=False
     )
-    points = read_starts(starts, f, setup.seed)
-    check_memory(len(points), TAIL, f.dim)
-    rows = Rows(points, np.full(len(points), setup.base_rate), np.full(len(points), setup.steps))
-    trace = run_ends(setup.method, rows, setup.tolerance, progress).trace()
-    judgement = judge(ending_of(setup, rows, trace))
-    minima, assignment = collect_minima(judgement)
-    outcomes = Counter(judgement.outcomes.tolist())
+    job = Job(setup, read_design(design, starts, f, setup.seed), _value_scale(f))
+    size = CHUNK if condition is None else CHUNK_UNTIL
+    catalogue, rows = Catalogue(f, job.value_scale), _Rows(f.dim)
+    stopped = ""
+    with open_store(store, job, size) as kept:
+        done = _chunks(job, size, kept, executor)
+        began, fresh = time.perf_counter(), 0
+        try:
+            for chunk, is_new in done:
+                reached = catalogue.add(chunk)
+                if is_new:
+                    kept.write(chunk, reached)
+                    fresh += len(reached)
+                rows.add(chunk, reached)
+                seen = _snapshot(catalogue, job.starts.count, fresh, time.perf_counter() - began)
+                if progress is not None:
+                    progress(seen)
+                if condition is not None and condition(seen) and seen.starts < seen.total:
+                    stopped = f"until {until}"
+                    break
+        except KeyboardInterrupt:
+            if not catalogue.starts:
+                raise
+            stopped = "interrupted"
+        finally:
+            done.close()
     given = {
         "starts": starts,
         "optimizer": optimizer,
@@ -236,33 +125,112 @@ def survey(
         "tolerance": tolerance,
         "bounds": bounds,
         "seed": seed,
+        "design": design,
+        "precision": precision,
+        "store": None if store is None else str(store),
+        "until": until,
+    }
+    return _result(job, catalogue, rows, stopped, Call(given, dict(parameters), _DEFAULTS))
+
+
+def _chunks(job: Job, size: int, kept: Store, executor: Any) -> Generator[tuple[Chunk, bool], None, None]:
+    """Yield the chunks in the order of their starts, and whether each was computed now."""
+    total = job.starts.count
+    ranges = [(first, min(size, total - first)) for first in range(0, total, size)]
+    missing = [each for each in ranges if not kept.has(*each)]
+    new = set(missing)
+    computed = compute(job, missing, executor)
+    try:
+        for first, count in ranges:
+            if (first, count) in new:
+                yield next(computed), True
+            else:
+                yield kept.read(first, count), False
+    finally:
+        computed.close()
+
+
+class _Rows:
+    """The first starts, one by one, as they come in."""
+
+    def __init__(self, dim: int) -> None:
+        self._parts: list[tuple[NDArray[Any], ...]] = []
+        self._count = 0
+
+    def add(self, chunk: Chunk, reached: NDArray[np.int32]) -> None:
+        """Keep as many of the chunk's starts as there is room for."""
+        room = min(KEPT - self._count, len(reached))
+        if room <= 0:
+            return
+        columns = chunk.starts, chunk.ends, chunk.values, chunk.slopes, chunk.outcomes, reached, chunk.taken
+        self._parts.append(tuple(column[:room] for column in columns))
+        self._count += room
+
+    def columns(self) -> list[NDArray[Any]]:
+        """Return starts, ends, values, slopes, outcomes, ids of minima and steps."""
+        return [np.concatenate(parts) for parts in zip(*self._parts, strict=True)]
+
+
+def _snapshot(catalogue: Catalogue, total: int, fresh: int, seconds: float) -> Snapshot:
+    hits = catalogue.hits_by_minimum()
+    return Snapshot(
+        catalogue.starts,
+        total,
+        fresh,
+        seconds,
+        len(hits),
+        float(catalogue.values.min()) if len(hits) else None,
+        unseen_share(hits.tolist(), catalogue.starts),
+        unseen_interval(hits.tolist(), catalogue.starts)[1],
+        chance_all_seen(len(hits), int(hits.sum())),
+    )
+
+
+def _result(job: Job, catalogue: Catalogue, rows: _Rows, stopped: str, call: Call) -> Survey:
+    setup = job.setup
+    minima, ranks = catalogue.minima()
+    starts, ends, values, slopes, outcomes, ids, taken = rows.columns()
+    counts = {
+        word: int(count) for word, count in zip(SURVEY_OUTCOMES, catalogue.outcomes, strict=True) if count
     }
     return Survey(
-        f,
+        job.objective,
         minima,
-        dict(sorted(outcomes.items(), key=lambda item: (-item[1], item[0]))),
-        points,
-        trace.points[:, -1],
-        judgement.ending.values,
-        judgement.outcomes,
-        assignment,
-        trace.taken,
+        dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
+        catalogue.starts,
+        starts,
+        ends,
+        values,
+        slopes,
+        np.array(SURVEY_OUTCOMES)[outcomes],
+        np.append(ranks, -1)[ids].astype(np.int64),
+        taken,
         setup.method.optimizer.label,
         setup.method.rate.label,
         setup.steps,
         setup.tolerance or 0.0,
-        bounds,
+        setup.method.bounds,
         setup.seed,
-        Call(given, dict(parameters), _DEFAULTS),
+        job.starts.design,
+        setup.method.precision,
+        job.value_scale,
+        stopped,
+        call,
     )
 
 
-def _tolerance(f: Any, given: float | None) -> float | None:
+def _tolerance(f: Any, given: float | None, precision: str) -> float | None:
     """Return the tolerance on the gradient norm that goes with the scale of f and of the box."""
-    if given is not None or not isinstance(f, Objective):
+    if given is not None or not isinstance(f, Objective) or precision not in GRADIENT_DONE:
         return given
-    return GRADIENT_DONE * curvature_of_box(f) * float(f.widths.min())
+    return GRADIENT_DONE[precision] * curvature_of_box(f) * float(f.widths.min())
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+def _value_scale(f: Objective) -> float:
+    """Return how much f varies over the box: the median distance from its median at 256 random points."""
+    points = np.random.default_rng([0, 0xC2]).random((256, f.dim))
+    values = f.value(f.domain[:, 0] + f.widths * points)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0
+    return float(np.median(np.abs(values - np.median(values))))

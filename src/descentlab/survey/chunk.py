@@ -1,0 +1,269 @@
+"""One chunk of a survey: a range of starts, descended and judged.
+
+A chunk depends on the job and the numbers of its starts alone, to the bit: not on the process,
+the machine's load, or what was done before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descentlab.batch import Ends, run_ends
+from descentlab.descent import Setup, ending_of
+from descentlab.engine import Progress, Rows, Trace
+from descentlab.objective import Objective
+from descentlab.stationary import directions, merge
+from descentlab.survey.starts import Starts
+from descentlab.verdict import ARRIVED, OUTCOMES, Ending, judge
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+Array = NDArray[np.float64]
+
+# The survey's outcomes: those of a verdict, and one for a start that kills the process that descends from it.
+CRASHED = "crashed"
+SURVEY_OUTCOMES = (*OUTCOMES, CRASHED)
+KINDS = ("interior", "boundary", "kink", "flat")
+# Ends are judged a cell at a time: cells this long, in box sides, are half of what counts as arrived. In single
+# precision ends scatter more, and Newton's method starts from further away.
+CELL = {"float64": ARRIVED / 2, "float32": 1e-4}
+NEAR = {"float64": ARRIVED, "float32": 1e-3}
+# The same minimum: a chain of points, each within this of the next in every coordinate, in box sides, and in value,
+# in units of the job's value_scale. Descents come to rest anywhere on a flat set.
+SAME_PLACE = {"interior": 1e-6, "boundary": 1e-6, "kink": 1e-6, "flat": 0.02}
+SAME_VALUE = {"interior": 1e-8, "boundary": 1e-8, "kink": 1e-6, "flat": 1e-6}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every chunk of a survey has in common. value_scale: how much f varies over the box."""
+
+    setup: Setup
+    starts: Starts
+    value_scale: float
+
+    @property
+    def objective(self) -> Objective:
+        return self.setup.method.objective
+
+
+@dataclass(frozen=True)
+class Places:
+    """Distinct minima: points (place, dim), values and kinds (place,), indices into KINDS."""
+
+    points: Float[np.ndarray, "place dim"]
+    values: Float[np.ndarray, " place"]
+    kinds: Int[np.ndarray, " place"]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What became of the starts number first, first + 1, …
+
+    starts, ends (start, dim); values, slopes (start,): f and the norm of its gradient over the
+    coordinates not held at a bound, at the end; outcomes (start,), indices into SURVEY_OUTCOMES;
+    taken (start,): steps; reached (start,): the index of the minimum among `places`, −1 for none.
+    """
+
+    first: int
+    starts: Float[np.ndarray, "start dim"]
+    ends: Float[np.ndarray, "start dim"]
+    values: Float[np.ndarray, " start"]
+    slopes: Float[np.ndarray, " start"]
+    outcomes: Int[np.ndarray, " start"]
+    taken: Int[np.ndarray, " start"]
+    reached: Int[np.ndarray, " start"]
+    places: Places
+
+
+def run_chunk(job: Job, first: int, count: int, cores: int = 1, progress: Progress | None = None) -> Chunk:
+    """Descend from the starts number first … first + count − 1, and judge where they ended."""
+    setup, f = job.setup, job.objective
+    starts = job.starts.points(first, count)
+    rows = Rows(starts, np.full(count, setup.base_rate), np.full(count, setup.steps))
+    ends = run_ends(setup.method, rows, setup.tolerance, progress, cores)
+    found = _judge_ends(job, rows, ends)
+    points = ends.points
+    if setup.method.precision == "float32":  # polished in double precision
+        points = np.where(np.isfinite(found.places), found.places, points)
+    reached, places = _distinct(job, found)
+    ending = _ending(setup, rows, Ends(points, ends.taken, ends.ended, ends.tails[:0], ends.tail_rates[:0]))
+    return Chunk(
+        first,
+        starts,
+        points,
+        ending.values,
+        ending.slope,
+        found.outcomes,
+        ends.taken,
+        reached,
+        places,
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Per row: its outcome's index, its kind of minimum's index or −1, and the place, NaN for none."""
+
+    outcomes: NDArray[np.int8]
+    kinds: NDArray[np.int8]
+    places: Array
+
+
+def _judge_ends(job: Job, rows: Rows, ends: Ends) -> _Found:
+    """Judge all rows: those that came to rest a cell at a time, the others one by one."""
+    count, dim = ends.points.shape
+    found = _Found(np.full(count, -1, np.int8), np.full(count, -1, np.int8), np.full((count, dim), np.nan))
+    _judge_cells(job, rows, ends, found)
+    left = np.flatnonzero(found.outcomes < 0)
+    if left.size:
+        judgement = judge(_slow_ending(job.setup, rows, ends, left))
+        found.outcomes[left] = _code(judgement.outcomes, OUTCOMES)
+        found.kinds[left] = _kinds(judgement.outcomes, judgement.kinds)
+        found.places[left] = judgement.places
+        flat = left[judgement.outcomes == "degenerate"]
+        found.kinds[flat[_nothing_lower(job.objective, found.places[flat])]] = KINDS.index("flat")
+    return found
+
+
+def _judge_cells(job: Job, rows: Rows, ends: Ends, found: _Found) -> None:
+    """Judge the rows at rest by the middles of the cells they are in.
+
+    A cell's verdict depends on the cell alone, so what a row is told does not depend on the other
+    rows. It holds for every row of the cell close enough to the place found.
+    """
+    f, precision = job.objective, job.setup.method.precision
+    # A cell is a box of space, and which coordinates are held at a bound.
+    resting = np.flatnonzero(ends.ended & np.isfinite(ends.points).all(axis=1))
+    if not resting.size:
+        return
+    x = ends.points[resting]
+    low, high = f.domain.T
+    clipped = job.setup.method.bounds == "clip"
+    edge = (np.where(x <= low, 1, 0) + np.where(x >= high, 2, 0)) * clipped
+    size = CELL[precision]
+    cells = np.round((x - low) / f.widths / size)
+    first, inverse = _group(np.concatenate([cells, edge], axis=1))
+    middles = low + cells[first] * size * f.widths
+    middles = np.where(edge[first] == 1, low, np.where(edge[first] == 2, high, middles))
+    tail = Ends(middles, ends.taken[resting[first]], np.ones(len(first), bool), np.empty((0, 2, f.dim)), np.empty((0, 1)))
+    same = Rows(middles, rows.rates[resting[first]], rows.steps[resting[first]])
+    judgement = judge(_ending(job.setup, same, tail))
+    settled = np.isin(judgement.outcomes, ("minimum", "maximum", "saddle", "kink", "at_bound"))
+    settled &= np.isfinite(judgement.places).all(axis=1)
+    place = judgement.places[inverse]
+    near = np.abs((place - x) / f.widths).max(axis=1) <= NEAR[precision]
+    good = settled[inverse] & near
+    at = resting[good]
+    found.outcomes[at] = _code(judgement.outcomes, OUTCOMES)[inverse[good]]
+    found.kinds[at] = _kinds(judgement.outcomes, judgement.kinds)[inverse[good]]
+    found.places[at] = place[good]
+
+
+def _group(keys: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first row of each distinct key (row, what), and the index among them of every row.
+
+    Sorting one hash a row is many times faster than sorting rows; a collision is found and sorted out.
+    """
+    bits = np.ascontiguousarray(keys + 0.0).view(np.uint64)  # + 0.0: −0 and 0 are one key
+    code = np.zeros(len(keys), np.uint64)
+    for column in bits.T:
+        code = (code ^ (column * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xC2B2AE3D27D4EB4F)
+        code ^= code >> np.uint64(29)
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    if not np.array_equal(keys[first][inverse], keys):
+        _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    return first, inverse.reshape(-1)
+
+
+def _ending(setup: Setup, rows: Rows, ends: Ends) -> Ending:
+    """Return what a verdict needs of rows of which only the ends are known."""
+    trace = Trace(ends.points[:, None], np.empty((len(ends.points), 0)), ends.taken)
+    return ending_of(setup, rows, trace)
+
+
+def _slow_ending(setup: Setup, rows: Rows, ends: Ends, which: NDArray[np.int64]) -> Ending:
+    """Return what a verdict needs of these rows, last steps included."""
+    order = np.cumsum(~ends.ended) - 1
+    left = order[which[~ends.ended[which]]]
+    some = Ends(ends.points[which], ends.taken[which], ends.ended[which], ends.tails[left], ends.tail_rates[left])
+    mine = Rows(rows.starts[which], rows.rates[which], rows.steps[which])
+    return ending_of(setup, mine, some.trace())
+
+
+def _code(words: NDArray[np.str_], known: tuple[str, ...]) -> NDArray[np.int8]:
+    """Return each word's index in `known`."""
+    codes = np.full(len(words), -1, np.int8)
+    for code, word in enumerate(known):
+        codes[words == word] = code
+    return codes
+
+
+def _kinds(outcomes: NDArray[np.str_], kinds: NDArray[np.str_]) -> NDArray[np.int8]:
+    """Return the index of the kind of minimum, −1 for none; flat ones are told later."""
+    found = np.full(len(outcomes), -1, np.int8)
+    found[outcomes == "minimum"] = KINDS.index("interior")
+    found[outcomes == "kink"] = KINDS.index("kink")
+    found[(outcomes == "at_bound") & (kinds == "minimum")] = KINDS.index("boundary")
+    return found
+
+
+def _nothing_lower(objective: Objective, x: Array) -> NDArray[np.bool_]:
+    """Tell where f is nowhere lower than f(x), on many sides and at three distances from x."""
+    value = objective.value(x)
+    lowest, spread = value.copy(), np.zeros(len(x))
+    for distance in (1e-4, 1e-3, 1e-2):
+        for direction in directions(objective.dim, random=32):
+            there = objective.value(x + distance * objective.widths * direction)
+            lowest = np.fmin(lowest, there)
+            spread = np.fmax(spread, np.abs(there - value))
+    # x is known to the 1e-9th of a side or so only, and f is rounded.
+    return np.asarray(value - lowest <= 1e-9 * spread + 1e-15 * np.abs(value))
+
+
+def _distinct(job: Job, found: _Found) -> tuple[NDArray[np.int32], Places]:
+    """Return which distinct minimum each row reached, and the distinct minima."""
+    f = job.objective
+    reached = np.full(len(found.kinds), -1, np.int32)
+    points, values, kinds = [np.empty((0, f.dim))], [np.empty(0)], [np.empty(0, np.int8)]
+    count = 0
+    for code, kind in enumerate(KINDS):
+        rows = np.flatnonzero(found.kinds == code)
+        if not rows.size:
+            continue
+        first, inverse = _group(found.places[rows])
+        places = found.places[rows[first]]
+        heights = f.value(places)
+        labels = same_minimum(places, heights, kind, f.widths, job.value_scale)
+        best = lowest_of(places, heights, labels)
+        reached[rows] = count + labels[inverse]
+        count += len(best)
+        points.append(places[best])
+        values.append(heights[best])
+        kinds.append(np.full(len(best), code, np.int8))
+    return reached, Places(np.concatenate(points), np.concatenate(values), np.concatenate(kinds))
+
+
+def same_minimum(points: Array, values: Array, kind: str, widths: Array, value_scale: float) -> NDArray[np.int64]:
+    """Number points (n, dim) with values (n,) so that those of one minimum share a number 0, 1, …, (n,).
+
+    The one definition: two points are the same minimum if a chain of points leads from one to
+    the other in which each link is within SAME_PLACE[kind] box sides in every coordinate and within
+    SAME_VALUE[kind] of `value_scale`, or rounding, in value. Scaling f or x changes nothing.
+    """
+    place = SAME_PLACE[kind]
+    rounding = 64 * np.finfo(np.float64).eps * float(np.abs(values).max(initial=0.0))
+    height = max(SAME_VALUE[kind] * value_scale, rounding, np.finfo(np.float64).tiny)
+    scaled = np.column_stack([points / widths, (values - values.min(initial=np.inf)) * (place / height)])
+    return merge(scaled, np.ones(scaled.shape[1]), place)
+
+
+def lowest_of(points: Array, values: Array, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return, for each label 0, 1, …, the index of its lowest point; of equals the first by coordinates."""
+    order = np.lexsort([*points.T[::-1], values, labels])
+    return np.asarray(order[np.unique(labels[order], return_index=True)[1]])
