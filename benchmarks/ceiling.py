@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 SOURCE = Path(__file__).with_name("peaks.c")
 BUILD = Path(__file__).with_name("build")
 FLAGS = ["-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp", "-shared", "-fPIC"]
-BLOCKS = (16, 32, 64, 128)  # points taken through all steps together; the fastest is used
+BLOCKS = (16, 32, 64, 128)  # points taken through the steps together; the fastest is used
 KINDS = {"float64": ("double", "exp", ctypes.c_double), "float32": ("float", "expf", ctypes.c_float)}
 
-Way = Callable[[NDArray[np.float64], int], NDArray[np.float64]]
+Points = NDArray[np.float64]
+Way = Callable[[Points, int], Points]
+Survey = Callable[[Points, int], tuple[Points, NDArray[np.int64]]]  # ends, and the steps each point took
 
 
 class NoCompilerError(RuntimeError):
@@ -37,45 +39,76 @@ def compiler() -> str:
 
 
 def build(precision: str, rate: float) -> tuple[Way, str]:
-    """Return the fastest of the C programs in this precision, and a sentence on how it was compiled."""
+    """Return the fastest of the C programs that look at nothing, and a sentence on how it was compiled."""
+    programs = {block: _compile(precision, block, 1) for block in BLOCKS}
+    block, way = _fastest({block: _descend(*each, rate) for block, each in programs.items()}, 200)
+    symbols = _vector_symbols(programs[block][0]) or "none found – not vectorised"
+    return way, f"blocks of {block} points; vector exponential: {symbols}"
+
+
+def build_survey(rate: float, side: float, tolerance: float) -> tuple[Survey, str]:
+    """Return the fastest of the C programs that do a survey's job on [−side, side]², in float64, and how."""
+    choices = [(block, refill) for block in BLOCKS for refill in (1, block // 8, block)]
+    programs = {choice: _survey(*_compile("float64", *choice), rate, side, tolerance) for choice in choices}
+    (block, refill), way = _fastest(programs, 1000)
+    return way, f"blocks of {block} points, refilled once {refill} {'is' if refill == 1 else 'are'} done"
+
+
+def _fastest(ways: dict[Any, Any], steps: int) -> tuple[Any, Any]:
+    trial = np.random.default_rng(0).uniform(-3, 3, (32_768, 2))
+
+    def seconds(way: Any) -> float:
+        began = time.perf_counter()
+        way(trial, steps)
+        return time.perf_counter() - began
+
+    times = {key: min(seconds(way) for _ in range(3)) for key, way in ways.items()}
+    best = min(times, key=lambda key: times[key])
+    return best, ways[best]
+
+
+def _compile(precision: str, block: int, refill: int) -> tuple[Path, str, int]:
+    """Return the library, its precision, and how many points a block holds."""
     compiler()
-    trial = np.random.default_rng(0).uniform(-3, 3, (8192, 2))
-    programs = [(block, *_compile(precision, block, rate)) for block in BLOCKS]
-    times = {block: min(_seconds(way, trial) for _ in range(3)) for block, way, _ in programs}
-    best = min(times, key=lambda block: times[block])
-    way, symbols = next((way, symbols) for block, way, symbols in programs if block == best)
-    return way, f"blocks of {best} points; vector exponential: {symbols or 'none found – not vectorised'}"
-
-
-def _seconds(way: Way, starts: NDArray[np.float64]) -> float:
-    began = time.perf_counter()
-    way(starts, 200)
-    return time.perf_counter() - began
-
-
-def _compile(precision: str, block: int, rate: float) -> tuple[Way, str]:
-    real, exponential, c_type = KINDS[precision]
+    real, exponential, _ = KINDS[precision]
     BUILD.mkdir(exist_ok=True)
-    library = BUILD / f"peaks_{precision}_{block}.so"
-    defines = [f"-DREAL={real}", f"-DEXP={exponential}", f"-DBLOCK={block}"]
+    library = BUILD / f"peaks_{precision}_{block}_{refill}.so"
+    defines = [f"-DREAL={real}", f"-DEXP={exponential}", f"-DBLOCK={block}", f"-DREFILL={refill}"]
     command = ["gcc", *FLAGS, *defines, str(SOURCE), "-o", str(library), "-lm"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise NoCompilerError(f"gcc could not compile {SOURCE.name}: {done.stderr.strip()[:300]}")
-    loaded = ctypes.CDLL(str(library))
-    pointer = ctypes.c_void_p
-    loaded.descend.argtypes = [pointer, pointer, ctypes.c_long, ctypes.c_long, c_type]
-    loaded.descend.restype = None
+    return library, precision, block
 
-    def way(starts: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+
+def _descend(library: Path, precision: str, block: int, rate: float) -> Way:
+    program = ctypes.CDLL(str(library)).descend
+    program.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_long] * 2 + [KINDS[precision][2]]
+    program.restype = None
+
+    def way(starts: Points, steps: int) -> Points:
         count = -(-len(starts) // block) * block  # padded with the last start, to whole blocks
         padded = np.concatenate([starts, np.repeat(starts[-1:], count - len(starts), axis=0)])
         x, y = (np.ascontiguousarray(column, dtype=precision) for column in padded.T)
-        loaded.descend(x.ctypes.data, y.ctypes.data, count, steps, rate)
+        program(x.ctypes.data, y.ctypes.data, count, steps, rate)
         ends: NDArray[Any] = np.stack([x, y], axis=1)[: len(starts)]
         return ends.astype(np.float64)
 
-    return way, _vector_symbols(library)
+    return way
+
+
+def _survey(library: Path, precision: str, block: int, rate: float, side: float, tolerance: float) -> Survey:
+    program = ctypes.CDLL(str(library)).survey
+    program.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 2 + [KINDS[precision][2]] * 4
+    program.restype = None
+
+    def way(starts: Points, steps: int) -> tuple[Points, NDArray[np.int64]]:
+        x, y = (np.array(column, dtype=precision) for column in starts.T)
+        taken = np.empty_like(x)
+        program(x.ctypes.data, y.ctypes.data, taken.ctypes.data, len(x), steps, rate, -side, side, tolerance)
+        return np.stack([x, y], axis=1).astype(np.float64), taken.astype(np.int64)
+
+    return way
 
 
 def _vector_symbols(library: Path) -> str:

@@ -79,6 +79,12 @@ def numpy_batch() -> Way:
     return way
 
 
+def constant(_: Any) -> float:
+    """Return the rate at any step. A schedule, so that the lab takes every step: with a fixed rate it skips
+    the rounds of a state that has come back bit for bit, and would seem faster than it steps."""
+    return RATE
+
+
 def ours(precision: str) -> Way:
     """Return what a user calls: `descend`, verdicts and all."""
     from descentlab.descent import descend
@@ -87,25 +93,28 @@ def ours(precision: str) -> Way:
     f = formula(PEAKS, domain={"x": (-3, 3), "y": (-3, 3)})
 
     def way(starts: Points, steps: int) -> Points:
-        run = descend(f, start=starts, learning_rate=RATE, steps=steps, record="ends", precision=precision)
+        run = descend(
+            f, start=starts, learning_rate=constant, steps=steps, record="ends", precision=precision
+        )
         return run.ends
 
     return way
 
 
 def ours_steps_only(precision: str) -> Way:
-    """Return the compiled loop behind `descend`, without the verdicts."""
-    from descentlab.engine import Method, Rows, run_ends
+    """Return the batch loop behind `descend`, without the verdicts."""
+    from descentlab.batch import run_ends
+    from descentlab.engine import Method, Rows
     from descentlab.objective import formula
     from descentlab.optimizers import choose
     from descentlab.rates import read_rate
 
     f = formula(PEAKS, domain={"x": (-3, 3), "y": (-3, 3)})
-    method = Method(f, choose("gd", {}), read_rate(RATE), "free", False, False, precision)
+    method = Method(f, choose("gd", {}), read_rate(constant), "free", False, False, precision)
 
     def way(starts: Points, steps: int) -> Points:
         count = len(starts)
-        rows = Rows(starts, np.full(count, RATE), np.full(count, steps))
-        return run_ends(method, rows, None).points[:, -1]
+        rows = Rows(starts, np.ones(count), np.full(count, steps))
+        return run_ends(method, rows, None).points
 
     return way

@@ -13,7 +13,8 @@ import pytest
 
 import descentlab as dl
 from descentlab.descent import prepare
-from descentlab.engine import TAIL, Rows, run_all, run_ends
+from descentlab.batch import run_ends
+from descentlab.engine import TAIL, Rows, run_all
 from descentlab.landscapes import landscape
 
 compilations: list[str] = []
@@ -46,10 +47,18 @@ def test_the_counter_counts() -> None:
         jax.jit(lambda x: x * 3 + 17)(jnp.arange(13))
 
 
-@pytest.mark.parametrize("record", ["all", "ends"])
-def test_one_call_compiles_once(record: str) -> None:
+def test_one_call_compiles_once() -> None:
     with compiles(1, at_least=1):
-        dl.descend(fresh(), [0.3], steps=300, record=record)
+        dl.descend(fresh(), [0.3], steps=300, record="all")
+
+
+def test_keeping_the_ends_compiles_the_batch_loop_and_if_steps_ran_out_the_last_steps() -> None:
+    f = fresh()
+    with compiles(1, at_least=1):
+        run = dl.descend(f, [0.3], learning_rate=0.1, steps=3000, tolerance=1e-6, record="ends")
+    assert run.taken[0] < 3000
+    with compiles(1, at_least=1):
+        dl.descend(f, [0.3], steps=30, tolerance=1e-6, record="ends")
 
 
 FIRST: dict[str, Any] = {"start": [0.3], "learning_rate": 0.01, "steps": 300, "tolerance": 1e-6, "seed": 0}
@@ -153,7 +162,8 @@ def rows_of_different_lengths() -> tuple[Any, Rows]:
 @pytest.mark.parametrize("run", [run_all, run_ends])
 def test_each_row_has_its_own_number_of_steps_and_rate(run: Callable[..., Any]) -> None:
     method, rows = rows_of_different_lengths()
-    trace = run(method, rows, None)
+    ran = run(method, rows, None)
+    trace = ran if run is run_all else ran.trace()
     np.testing.assert_array_equal(trace.taken, rows.steps)
     for i, steps in enumerate(rows.steps):
         alone = dl.descend(method.objective, rows.starts[i], learning_rate=rows.rates[i], steps=int(steps))
@@ -163,7 +173,7 @@ def test_each_row_has_its_own_number_of_steps_and_rate(run: Callable[..., Any]) 
 def test_the_tail_is_the_last_of_the_whole() -> None:
     method, rows = rows_of_different_lengths()
     long = Rows(rows.starts[-3:], rows.rates[-3:], np.array([100, 200, 300]))
-    whole, tail = run_all(method, long, None), run_ends(method, long, None)
+    whole, tail = run_all(method, long, None), run_ends(method, long, None).trace()
     for i, steps in enumerate(long.steps):
         np.testing.assert_array_equal(tail.points[i], whole.points[i, steps - TAIL : steps + 1])
         np.testing.assert_array_equal(tail.rates[i], whole.rates[i, steps - TAIL : steps])

@@ -23,8 +23,8 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 # A module imports only from those left of it, or from its own package. A new module finds its place here.
 ORDER = (
     "xla", "errors", "formula", "program", "scalar", "slopes", "check", "objective", "landscapes",
-    "optimizers",
-    "rates", "engine", "stationary", "kinks", "verdict", "wording", "evidence", "escape", "pace", "advice", "reproduce",
+    "lbfgs", "optimizers",
+    "rates", "engine", "batch", "stationary", "kinks", "verdict", "wording", "evidence", "escape", "pace", "advice", "reproduce",
     "descent", "sweep", "survey", "figures", "report", "cli", "__main__",
 )  # fmt: skip
 # Results draw and show themselves (.plot(), _repr_html_): inside functions these are imported from the left.

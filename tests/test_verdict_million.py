@@ -20,7 +20,8 @@ import sympy
 
 import descentlab as dl
 from descentlab.descent import ending_of, prepare
-from descentlab.engine import Rows, run_ends
+from descentlab.batch import run_ends
+from descentlab.engine import Rows
 from descentlab.objective import Objective
 from descentlab.verdict import Judgement, judge
 from stationary_search import newton_from_grid
@@ -157,7 +158,7 @@ def judged(
     lowest = np.where(wide, 0, np.log(200))
     steps = np.exp(lowest + random.random(count) * (np.log(600) - lowest)).astype(np.int64)
     rows = Rows(starts, rates, steps)
-    return judge(ending_of(setup, rows, run_ends(setup.method, rows, setup.tolerance)))
+    return judge(ending_of(setup, rows, run_ends(setup.method, rows, setup.tolerance).trace()))
 
 
 def check(case: Case, f: Objective, truth: Truth, j: Judgement, described: str) -> int:

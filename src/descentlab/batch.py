@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -54,8 +55,8 @@ REFILL = 8  # slots are refilled once one in this many is free
 @dataclass(frozen=True)
 class Ends:
     """Rows at their ends. points (row, dim); taken (row,): steps really taken; ended (row,): whether
-    the row ended by itself, rather than for want of steps. Rows that did not, `open` of them, in
-    order, have their last steps in tails (open, step, dim) and tail_rates (open, step − 1).
+    the row ended by itself before its last 16 steps. Rows that did not, `open` of them, in order, have
+    these steps in tails (open, step, dim) and tail_rates (open, step − 1).
     """
 
     points: Array
@@ -143,7 +144,7 @@ def _run_queue(
 
     limits = limits_of(methods[0], tolerance)
     with jax.enable_x64(True):
-        logs = _compile(methods, queue)(
+        logs = _batch_loop(methods, queue)(
             tuple(pad(parts[0].starts[:, i]) for i in range(dim)),
             tuple(pad(rows.rates) for rows in parts),
             pad(parts[0].steps, np.int32),
@@ -176,7 +177,7 @@ def _finish(method: Method, rows: Rows, states: State, limits: Limits, tail: int
         row = Row(rows.rates[at].astype(method.precision), steps, steps)
         import jax
 
-        seen, after = _compile_tail(method, tail, size)(
+        seen, after = _last_steps(method, tail, size)(
             jax.tree.map(lambda leaf, at=at: leaf[at], states), row, limits
         )
         out = slice(first, first + len(here))
@@ -204,8 +205,24 @@ def slots_of(queue: int) -> int:
     return min(SLOTS.get(jax.default_backend(), MANY_SLOTS), queue)
 
 
-@functools.lru_cache(maxsize=256)
-def _compile(methods: tuple[Method, ...], queue: int) -> Callable[..., Any]:
+# Several threads ask for one program at once; without this each would compile it.
+_compiling = threading.Lock()
+
+
+def _once(compile_: Callable[..., Any]) -> Callable[..., Any]:
+    """Let `compile_` run once for each of its arguments, whoever asks."""
+    cached = functools.lru_cache(maxsize=256)(compile_)
+
+    @functools.wraps(compile_)
+    def locked(*arguments: Any) -> Any:
+        with _compiling:
+            return cached(*arguments)
+
+    return locked
+
+
+@_once
+def _batch_loop(methods: tuple[Method, ...], queue: int) -> Any:
     """Compile the batch loop for each method: (starts, rates, steps, count, tail, limits) → logs."""
     loops = [make_loop(method) for method in methods]
     slots = slots_of(queue)
@@ -216,11 +233,22 @@ def _compile(methods: tuple[Method, ...], queue: int) -> Callable[..., Any]:
             for loop, method, r in zip(loops, methods, rates, strict=True)
         ]
 
-    return compiled(run)
+    dim, zero = methods[0].objective.dim, np.int32(0)
+    numbers, steps = np.empty(queue, methods[0].precision), np.empty(queue, np.int32)
+    given = (numbers,) * dim, (numbers,) * len(methods), steps, zero, zero, limits_of(methods[0], None)
+    return compiled(run).lower(*given).compile()
 
 
 def _through_slots(
-    loop: Loop, method: Method, slots: int, starts: Any, rates: Any, steps: Any, count: Any, tail: Any, limits: Limits
+    loop: Loop,
+    method: Method,
+    slots: int,
+    starts: Any,
+    rates: Any,
+    steps: Any,
+    count: Any,
+    tail: Any,
+    limits: Limits,
 ) -> Any:
     """Run `count` rows of the queue through the slots; return the log."""
     import jax
@@ -256,7 +284,7 @@ def _through_slots(
         """Skip whole rounds of states that have come back to where they were."""
         went = s.state.taken - before.state.taken
         same = [
-            a == b
+            jnp.all(a == b, axis=tuple(range(1, a.ndim)))
             for a, b in zip(
                 jax.tree.leaves((s.state.x, s.state.memory, s.state.rule_memory)),
                 jax.tree.leaves((before.state.x, before.state.memory, before.state.rule_memory)),
@@ -265,19 +293,17 @@ def _through_slots(
         ]
         back = functools.reduce(jnp.logical_and, same) & (went > 0) & ~s.state.ended
         rounds = jnp.maximum(s.work.pause - s.state.taken, 0) // jnp.maximum(went, 1)
-        return s._replace(
-            state=s.state._replace(taken=s.state.taken + jnp.where(back, rounds * went, 0))
-        )
+        return s._replace(state=s.state._replace(taken=s.state.taken + jnp.where(back, rounds * went, 0)))
 
     def refill(s: _Slots) -> _Slots:
         """Move the rows that left to the log, and the next ones of the queue into their slots."""
         leaving = left(s)
         rank = jnp.cumsum(leaving, dtype=jnp.int32)
         gone = rank[-1]
-        first = jnp.searchsorted(rank, jnp.arange(1, slots + 1), method="scan_unrolled")
+        first = jnp.searchsorted(rank, jnp.arange(1, slots + 1), method="scan")
         first = jnp.minimum(first, slots - 1)
         log = jax.tree.map(
-            lambda all_, leaf: jax.lax.dynamic_update_slice(all_, leaf[first], (s.done,)),
+            lambda all_, leaf: jax.lax.dynamic_update_slice_in_dim(all_, leaf[first], s.done, 0),
             s.log,
             (s.row, s.state),
         )
@@ -285,7 +311,9 @@ def _through_slots(
         row = jnp.where(leaving, jnp.where(row < count, row, -1), s.row)
         fresh_state, fresh_work = load(row)
         state, work = jax.tree.map(
-            lambda new, old: jnp.where(leaving, new, old), (fresh_state, fresh_work), (s.state, s.work)
+            lambda new, old: jnp.where(_like(leaving, old), new, old),
+            (fresh_state, fresh_work),
+            (s.state, s.work),
         )
         return _Slots(state, row, work, jnp.minimum(s.next + gone, count), s.done + gone, log)
 
@@ -298,21 +326,30 @@ def _through_slots(
     row = jnp.arange(slots, dtype=jnp.int32)
     row = jnp.where(row < count, row, -1)
     state, work = load(row)
-    log = jax.tree.map(lambda leaf: jnp.zeros(steps.shape[0] + slots, leaf.dtype), (row, state))
+    log = jax.tree.map(
+        lambda leaf: jnp.zeros((steps.shape[0] + slots, *leaf.shape[1:]), leaf.dtype), (row, state)
+    )
     begun = _Slots(state, row, work, jnp.minimum(count, slots), jnp.int32(0), log)
     return jax.lax.while_loop(lambda s: jnp.any(s.row >= 0), onward, begun).log
 
 
-@functools.lru_cache(maxsize=256)
-def _compile_tail(method: Method, tail: int, rows: int) -> Callable[..., Any]:
-    """Compile: `tail` recorded steps from given states."""
+def _like(flags: Any, leaf: Any) -> Any:
+    """Return flags (slot,) with as many axes as the leaf (slot, …)."""
+    return flags.reshape(flags.shape + (1,) * (leaf.ndim - 1))
+
+
+@_once
+def _last_steps(method: Method, tail: int, rows: int) -> Any:
+    """Compile `tail` recorded steps: (states, row, limits) → what `record` saw, steps taken."""
     import jax
 
     loop = make_loop(method)
     slots = slots_of(rows)
 
     def run(states: State, row: Row, limits: Limits) -> Any:
-        cut = jax.tree.map(lambda a: a.reshape(-1, slots), (states, row))
-        return jax.lax.map(lambda block: record(*block, limits, tail, loop), cut)
+        cut = jax.tree.map(lambda a: a.reshape(-1, slots, *a.shape[1:]), (states, row))
+        return jax.lax.map(lambda block: record(block[0], block[1], limits, tail, loop), cut)
 
-    return compiled(run)
+    numbers, steps = np.empty(rows, method.precision), np.empty(rows, np.int32)
+    states = jax.eval_shape(loop.init, (numbers,) * method.objective.dim)
+    return compiled(run).lower(states, Row(numbers, steps, steps), limits_of(method, None)).compile()

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from descentlab import lbfgs
 from descentlab.objective import Objective
 from descentlab.optimizers import ChosenOptimizer
 from descentlab.rates import LearningRate, make_rule
@@ -187,7 +188,7 @@ def _padded_length(steps: int) -> int:
 
 
 @functools.lru_cache(maxsize=256)
-def _recorded(method: Method, length: int) -> Callable[..., Any]:
+def _recorded(method: Method, length: int) -> Any:
     """Compile: every step recorded."""
     import jax
 
@@ -199,13 +200,13 @@ def _recorded(method: Method, length: int) -> Callable[..., Any]:
     def blocks(starts: Any, rates: Any, steps: Any, limits: Limits) -> Any:
         size = min(BLOCK, steps.shape[0])
         cut = jax.tree.map(lambda a: a.reshape(-1, size), (starts, rates, steps))
-        return jax.lax.map(lambda rows: block(*rows, limits), cut)
+        return jax.lax.map(lambda rows: block(rows[0], rows[1], rows[2], limits), cut)
 
     return compiled(blocks)
 
 
-def compiled(run: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `run` compiled by XLA for the widest vectors."""
+def compiled(run: Callable[..., Any]) -> Any:
+    """Return `run` jitted, to be compiled by XLA for the widest vectors."""
     import jax
 
     # XLA keeps to 256-bit vectors unless asked; the option is this compilation's alone.
@@ -246,7 +247,9 @@ def make_loop(method: Method) -> Loop:
     import jax.numpy as jnp
 
     objective = method.objective
-    transformation = method.optimizer.transformation
+    # A line search keeps a base behind its trial points: see lbfgs.
+    searches = method.optimizer.searches
+    transformation = None if searches else method.optimizer.transformation
     adaptive = method.optimizer.row is not None and method.optimizer.row.name == "gd"
     rule_init, rule = make_rule(method.rate, adaptive, objective.may_kink and objective.text is not None)
 
@@ -257,12 +260,19 @@ def make_loop(method: Method) -> Loop:
         return objective.jax_value_and_gradient(x)
 
     def init(x: tuple[Any, ...]) -> State:
-        memory = transformation.init(x)
+        memory = lbfgs.begin(x) if searches else transformation.init(x)
         return State(x, memory, rule_init(x, x), jnp.asarray(False), jnp.asarray(0, jnp.int32))
 
     def move(state: State, f: Any, g: tuple[Any, ...], row: Row, limits: Limits) -> tuple[Any, ...]:
         """One update: the new point, the rate, and the two memories."""
         d = downhill(g)
+        if searches:
+            last = state.taken + 1 >= row.steps
+            height = -f if method.ascent else f
+            return (
+                *lbfgs.advance(state.x, height, d, row.rate, last, state.memory, limits, method.bounds),
+                (),
+            )
         k = state.taken.astype(row.rate.dtype)
         n = row.steps.astype(row.rate.dtype)
         rate, rule_memory = rule(row.rate, k, n, state.x, d, state.rule_memory)
@@ -281,12 +291,15 @@ def make_loop(method: Method) -> Loop:
         f, g = look(state.x)
         box = list(zip(limits.low, limits.high, strict=True))
         numbers = (f, *g) if objective.may_be_undefined else g
-        ended = state.ended | ~functools.reduce(jnp.logical_and, map(jnp.isfinite, numbers))
+        over = ~functools.reduce(jnp.logical_and, map(jnp.isfinite, numbers))
         if method.has_tolerance:
             d = downhill(g)
-            ended = ended | (
+            over = over | (
                 _norm(_projected(state.x, d, box) if method.bounds == "clip" else d) <= limits.tolerance
             )
+        if searches:
+            over = over & lbfgs.may_end(-f if method.ascent else f, state.memory)
+        ended = state.ended | over
         go = ~ended & (state.taken < row.pause)
         new, rate, memory, rule_memory = move(state, f, g, row, limits)
         # A row that pauses keeps its memory too, and goes on from it later.
@@ -296,7 +309,8 @@ def make_loop(method: Method) -> Loop:
             (state.x, state.memory, state.rule_memory),
         )
         if method.bounds == "stop":
-            outside = [(c < low) | (c > high) for c, (low, high) in zip(x, box, strict=True)]
+            visited = memory.x if searches else x
+            outside = [(c < low) | (c > high) for c, (low, high) in zip(visited, box, strict=True)]
             ended = ended | functools.reduce(jnp.logical_or, outside)
         after = State(x, memory, rule_memory, ended, state.taken + go.astype(jnp.int32))
         return after, jnp.where(go, rate, jnp.nan)

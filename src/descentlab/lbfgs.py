@@ -72,16 +72,22 @@ def low_enough(f: Any, memory: Memory) -> Any:
     return f <= memory.f + ROUNDING * memory.size
 
 
+def may_end(f: Any, memory: Memory) -> Any:
+    """Tell whether a row may end at this point: not at a trial that is undefined or too high."""
+    return fresh(memory) | low_enough(f, memory)
+
+
 def advance(
-    x: Point, f: Any, g: Point, rate: Any, memory: Memory, box: list[tuple[Any, Any]], bounds: str
+    x: Point, f: Any, g: Point, rate: Any, last: Any, memory: Memory, limits: Any, bounds: str
 ) -> tuple[Point, Any, Memory]:
     """Judge the trial x; return the next trial, its rate t·scale, and the memory.
 
-    f and g are those of the function descended; rate is the length of the first step along −g.
+    f and g are those of the function descended; rate is the length of the first step along −g. No
+    trial is left unjudged: the last step goes back to the base.
     """
     import jax.numpy as jnp
 
-    clip = bounds == "clip"
+    clip, box = bounds == "clip", list(zip(limits.low, limits.high, strict=True))
     m = memory
     first = fresh(m)
     finite = functools.reduce(jnp.logical_and, map(jnp.isfinite, (f, *g)))
@@ -122,7 +128,9 @@ def advance(
     trial = tuple(a + t * b for a, b in zip(base, d, strict=True))
     if clip:
         trial = tuple(jnp.clip(c, low, high) for c, (low, high) in zip(trial, box, strict=True))
-    return trial, t * scale, Memory(base, height, slope, d, t, scale, size, s, y, rejected)
+    out = [(c < low) | (c > high) for c, (low, high) in zip(base, box, strict=True)]
+    final = (last | functools.reduce(jnp.logical_or, out)) if bounds == "stop" else last
+    return _choose(final, base, trial), t * scale, Memory(base, height, slope, d, t, scale, size, s, y, rejected)
 
 
 def _direction(g: Point, s: tuple[Point, ...], y: tuple[Point, ...], held: Point, scale: Any) -> tuple[Point, Any]:

@@ -53,7 +53,8 @@ class Parameter:
 class Optimizer:
     """One row: a named optimizer.
 
-    optax: the name of its optax constructor; fixed: arguments it is always called with.
+    optax: the name of its optax constructor; fixed: arguments it is always called with;
+    searches: whether it is `lbfgs` instead, which finds its own step lengths.
     rule: the update, with x the point, g the gradient, η the learning rate.
     step_length: whether one step's length is about η whatever the gradient's size (as for adam)
         rather than proportional to the gradient (as for gd).
@@ -67,6 +68,7 @@ class Optimizer:
     parameters: tuple[Parameter, ...] = ()
     fixed: tuple[tuple[str, Any], ...] = ()
     step_length: bool = False
+    searches: bool = False
 
 
 def _decay(name: str, default: float, optax_name: str) -> Parameter:
@@ -195,6 +197,14 @@ TABLE: tuple[Optimizer, ...] = (
         "Riedmiller, Braun 1993; Bernstein et al. 2018",
         step_length=True,
     ),
+    Optimizer(
+        "lbfgs",
+        "",
+        "d = −H g from the last 5 pairs (Δx, Δg), first −η g;  try x + t d, shorten t until f falls enough",
+        "Curvature from gradients alone: few evaluations, but its points are trials, which may rise.",
+        "Liu, Nocedal 1989",
+        searches=True,
+    ),
 )
 
 BY_NAME: Mapping[str, Optimizer] = {row.name: row for row in TABLE}
@@ -229,6 +239,11 @@ class ChosenOptimizer:
         settings = {by_name[name]: value for name, value in self.parameters}
         make = getattr(importlib.import_module("optax"), self.row.optax)
         return optax.with_extra_args_support(make(learning_rate=1.0, **dict(self.row.fixed), **settings))
+
+    @property
+    def searches(self) -> bool:
+        """Whether it finds its step lengths by a line search, trying points that it may give up again."""
+        return self.row is not None and self.row.searches
 
     def parameter(self, name: str) -> float:
         """Return a parameter's value, 0 if this optimizer has none of that name."""

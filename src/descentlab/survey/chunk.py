@@ -151,7 +151,13 @@ def _judge_cells(job: Job, rows: Rows, ends: Ends, found: _Found) -> None:
     first, inverse = _group(np.concatenate([cells, edge], axis=1))
     middles = low + cells[first] * size * f.widths
     middles = np.where(edge[first] == 1, low, np.where(edge[first] == 2, high, middles))
-    tail = Ends(middles, ends.taken[resting[first]], np.ones(len(first), bool), np.empty((0, 2, f.dim)), np.empty((0, 1)))
+    tail = Ends(
+        middles,
+        ends.taken[resting[first]],
+        np.ones(len(first), bool),
+        np.empty((0, 2, f.dim)),
+        np.empty((0, 1)),
+    )
     same = Rows(middles, rows.rates[resting[first]], rows.steps[resting[first]])
     judgement = judge(_ending(job.setup, same, tail))
     settled = np.isin(judgement.outcomes, ("minimum", "maximum", "saddle", "kink", "at_bound"))
@@ -191,7 +197,9 @@ def _slow_ending(setup: Setup, rows: Rows, ends: Ends, which: NDArray[np.int64])
     """Return what a verdict needs of these rows, last steps included."""
     order = np.cumsum(~ends.ended) - 1
     left = order[which[~ends.ended[which]]]
-    some = Ends(ends.points[which], ends.taken[which], ends.ended[which], ends.tails[left], ends.tail_rates[left])
+    some = Ends(
+        ends.points[which], ends.taken[which], ends.ended[which], ends.tails[left], ends.tail_rates[left]
+    )
     mine = Rows(rows.starts[which], rows.rates[which], rows.steps[which])
     return ending_of(setup, mine, some.trace())
 
@@ -249,7 +257,9 @@ def _distinct(job: Job, found: _Found) -> tuple[NDArray[np.int32], Places]:
     return reached, Places(np.concatenate(points), np.concatenate(values), np.concatenate(kinds))
 
 
-def same_minimum(points: Array, values: Array, kind: str, widths: Array, value_scale: float) -> NDArray[np.int64]:
+def same_minimum(
+    points: Array, values: Array, kind: str, widths: Array, value_scale: float
+) -> NDArray[np.int64]:
     """Number points (n, dim) with values (n,) so that those of one minimum share a number 0, 1, …, (n,).
 
     The one definition: two points are the same minimum if a chain of points leads from one to

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+
 @dataclass(frozen=True, eq=False)
 class Minimum:
     """One distinct minimum and how many starts reached it.
@@ -67,7 +68,7 @@ class Catalogue:
     def add(self, chunk: Chunk) -> NDArray[np.int32]:
         """Add the next chunk; return the id of the minimum each of its starts reached, −1 for none."""
         ids = self.identify(chunk.places)
-        reached = np.append(ids, -1)[chunk.reached].astype(np.int32)
+        reached: NDArray[np.int32] = np.append(ids, -1)[chunk.reached].astype(np.int32)
         self.count(chunk.outcomes, reached, chunk.taken)
         return reached
 
