@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: descent steps per second, and how fast the command starts, side by side.
+"""`python -m benchmarks`: descents, start-up and surveys, side by side with other ways.
 
 Every way descends from the same starts and must end at the same points, so that none computes something
 else. Then rounds are timed in which the ways take turns; a ratio is the median over the rounds of that
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import ceiling, startup, ways
+from benchmarks import ceiling, loop, scaling, startup, surveys, ways
 from benchmarks.ways import Points, Way
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -154,33 +155,63 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {packages}; {compiler}"
 
 
+def descent_part(rounds: int, _: bool) -> str:
+    """Return the descent benchmark's section of RESULTS.md."""
+    found, notes = contestants()
+    agreement = check_ends(found)
+    parts = [
+        f"## Plain descent on peaks, rate {ways.RATE}, both cores",
+        table(summarize(time_rounds(found, rounds))),
+        "\n".join(f"- {note}" for note in notes),
+        "All ways end at the same points:\n\n" + "\n".join(f"- {line}" for line in agreement),
+    ]
+    return "\n\n".join(parts)
+
+
+def startup_part(rounds: int, _: bool) -> str:
+    """Return the section on start-up."""
+    return "## Start-up, wall time of whole processes\n\n" + startup.table(rounds)
+
+
+def surveys_part(rounds: int, write: bool) -> str:
+    """Return the sections on surveys, and draw their figure if `write`."""
+    figure = scaling.FIGURE if write else None
+    return "\n\n".join(
+        [surveys.table(rounds), surveys.mixed(min(rounds, 5)), loop.table(rounds), scaling.table(3, figure)]
+    )
+
+
+PARTS = {"descent": descent_part, "startup": startup_part, "surveys": surveys_part}
+
+
 def main() -> None:
     """Measure, print, and with --write keep the result in RESULTS.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds (default 9)")
     parser.add_argument("--write", action="store_true", help="write benchmarks/RESULTS.md")
-    parser.add_argument("--only", choices=("descent", "startup"), help="leave the other part out")
+    parser.add_argument(
+        "--only", choices=PARTS, help="leave the other parts out, and as they are in the file"
+    )
     given = parser.parse_args()
-    parts = [machine()]
-    if given.only != "startup":
-        found, notes = contestants()
-        agreement = check_ends(found)
-        parts += [
-            f"## Plain descent on peaks, rate {ways.RATE}, both cores\n",
-            table(summarize(time_rounds(found, given.rounds))),
-            "\n".join(f"- {note}" for note in notes),
-            "All ways end at the same points:\n\n" + "\n".join(f"- {line}" for line in agreement),
-        ]
-    if given.only != "descent":
-        parts += ["## Start-up, wall time of whole processes\n", startup.table(given.rounds)]
-    text = "\n\n".join(part.strip("\n") for part in parts)
-    print(text)
+    measured = {}
+    for name in [given.only] if given.only else PARTS:
+        measured[name] = f"{machine()}\n\n{PARTS[name](given.rounds, given.write)}"
+        print(measured[name], end="\n\n", flush=True)
     if given.write:
-        head = (
-            "# Measured\n\nWritten by `make bench WRITE=1`; medians of paired, interleaved rounds. "
-            "[README.md](README.md) says what limits them.\n\n"
-        )
-        RESULTS.write_text(head + text + "\n", encoding="utf-8")
+        write(measured)
+
+
+def write(measured: dict[str, str]) -> None:
+    """Put the measured parts into RESULTS.md; the others stay as they are."""
+    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    _, *old = re.split(r"<!-- (\w+) -->\n", text)
+    parts = dict(zip(old[::2], (part.strip() for part in old[1::2]), strict=True)) | measured
+    head = (
+        "# Measured\n\nWritten by `make bench WRITE=1`; medians of paired, interleaved rounds. "
+        "[README.md](README.md) says what limits them.\n"
+    )
+    kept = [f"<!-- {name} -->\n{parts[name]}\n" for name in PARTS if name in parts]
+    RESULTS.write_text("\n".join([head, *kept]), encoding="utf-8")
 
 
 if __name__ == "__main__":

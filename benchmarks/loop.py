@@ -65,7 +65,8 @@ def tolerance_of_surveys() -> float:
 def batch_loop(tolerance: float) -> Callable[[Points], Any]:
     """Return the loop behind surveys, on all starts."""
     from descentlab.batch import run_ends
-    from descentlab.engine import Method, Rows
+    from descentlab.engine import Rows
+    from descentlab.loop import Method
     from descentlab.objective import formula
     from descentlab.optimizers import choose
     from descentlab.rates import read_rate

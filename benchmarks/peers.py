@@ -136,7 +136,7 @@ def fixed_length(objective: Objective, cap: int = CAP) -> Peer:
     from descentlab.optimizers import choose
     from descentlab.rates import KINKED_LEAST, auto_rate
 
-    gradient = jax.grad(lambda x: _jax_functions()[objective.label](*x))
+    gradient = jax.grad(lambda x: _jax_functions()[objective.label.split()[0]](*x))
     low, high = map(tuple, objective.domain.T.tolist())
     eta = auto_rate(objective, choose("gd", {}))
     least = KINKED_LEAST * eta if objective.may_kink else 0.0

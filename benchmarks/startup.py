@@ -12,13 +12,17 @@ import time
 from pathlib import Path
 
 # The command as an install leaves it, beside the interpreter whose imports it is compared with.
-COMMAND = Path(sysconfig.get_path("scripts")) / "descentlab"
+COMMAND = str(Path(sysconfig.get_path("scripts")) / "descentlab")
+SURVEY = "import descentlab as dl; dl.survey(dl.landscape('himmelblau'))"
 PAIRS = (
-    (["derive", "x**2"], "import sympy", 1.5),
-    (["descend", "x**2", "--start", "1"], "import sympy, jax, optax", 2.0),
+    ([COMMAND, "derive", "x**2"], "import sympy", 1.5),
+    ([COMMAND, "descend", "x**2", "--start", "1"], "import sympy, jax, optax", 2.0),
+    ([sys.executable, "-c", SURVEY], "import jax, sympy", 1.5),
 )
-# An install compiles every module once; without this a checkout might compile the lab's at every start.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+# An install compiles every module once; without the first a checkout might compile the lab's at every start.
+# The second is set for the benchmarks' own process alone.
+_NOT_PASSED_ON = ("PYTHONDONTWRITEBYTECODE", "OPENBLAS_NUM_THREADS")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
 
 
 def table(rounds: int) -> str:
@@ -30,10 +34,9 @@ def table(rounds: int) -> str:
         "| command | seconds | against | seconds | ratio | ratio of processor time | aim |",
         "|---|--:|---|--:|--:|--:|--:|",
     ]
-    for arguments, imports, aim in PAIRS:
-        ours = [str(COMMAND), *arguments]
+    for ours, imports, aim in PAIRS:
         theirs = [sys.executable, "-c", imports]
-        command = f"`descentlab {' '.join(arguments)}`"
+        command = f"`{SURVEY}`" if SURVEY in ours else f"`{' '.join(['descentlab', *ours[1:]])}`"
         if failure := _failure(ours):
             rows.append(f"| {command} | fails: {failure} | `{imports}` | | | | {aim} |")
             continue

@@ -51,7 +51,7 @@ class Contestant:
 
 
 def table(rounds: int) -> str:
-    """Compare the survey of peaks with all peers, and with the fixed-length loop on several landscapes."""
+    """Compare the survey of peaks with all peers."""
     import descentlab as dl
 
     f = dl.landscape("peaks")
@@ -64,14 +64,12 @@ def table(rounds: int) -> str:
     survey = dl.survey(f, starts=MANY)
     agreement = [check(c.name, f, survey, c.run, c.starts) for c in contestants]
     packages = ", ".join(f"{name} {version(name)}" for name in ("scipy", "optimagic", "pypesto"))
-    ours = Contestant(f"descentlab: survey, {MANY:,} starts", lambda _: dl.survey(f, starts=MANY), MANY, 1)
+    ours = Contestant(f"descentlab: survey, {MANY:,} starts", lambda x: dl.survey(f, starts=len(x)), MANY, 1)
     return "\n\n".join(
         [
             f"## Survey of peaks, microseconds a start\n\n{packages}. Everyone with the same analytic gradient.",
             _rows(time_rounds(f, [ours, *contestants], rounds), [ours, *contestants]),
             "All find the same minima:\n\n" + "\n".join(f"- {line}" for line in agreement),
-            "## Surveys of mixed landscapes against the fixed-length loop, microseconds a start",
-            mixed(rounds),
         ]
     )
 
@@ -81,6 +79,7 @@ def mixed(rounds: int) -> str:
     import descentlab as dl
 
     lines = [
+        "## Surveys of mixed landscapes against the fixed-length loop, microseconds a start\n",
         f"Both descend at the rate that follows the curvature, for at most {CAP:,} steps.\n",
         "| landscape | minima | mean steps | descentlab | fixed length | ratio |",
         "|---|--:|--:|--:|--:|--:|",
@@ -91,7 +90,7 @@ def mixed(rounds: int) -> str:
         survey = dl.survey(f, starts=MIXED_STARTS)
         loop = Contestant("fixed", peers.fixed_length(f), 4 * peers.LOTS, math.nan)
         check(name, f, survey, loop.run, loop.starts)
-        ours = Contestant("ours", lambda _, f=f: dl.survey(f, starts=MIXED_STARTS), MIXED_STARTS, 1)
+        ours = Contestant("ours", lambda x, f=f: dl.survey(f, starts=len(x)), MIXED_STARTS, 1)
         times = time_rounds(f, [ours, loop], rounds)
         mine, theirs = (statistics.median(times[key]) * 1e6 for key in ("ours", "fixed"))
         ratios.append(_ratio(times["fixed"], times["ours"]))
@@ -118,8 +117,8 @@ def check(name: str, f: Objective, survey: Survey, run: Peer, count: int) -> str
         f"lowest value {lowest:.10g}"
     )
     elsewhere = 1 - sum(m.share for m in survey.minima)
-    # At a kink descent comes as close as its steps are short, so values are compared to NEAR there.
-    close = NEAR if survey.minima[0].kind == "kink" else 1e-9
+    # Into a kink the loop comes as close as its steps are short; the survey goes on from there.
+    close = 1e-2 if survey.minima[0].kind == "kink" else 1e-9
     same = abs(lowest - best) <= close * (1 + abs(best))
     if len(ends) != count or len(reached) < len(minima) or strays > elsewhere + STRAYS or not same:
         sys.exit(f"{line}; the survey's is {best:.10g}. They differ, and nothing was timed.")
@@ -138,11 +137,11 @@ def time_rounds(f: Objective, ways: Sequence[Contestant], rounds: int) -> dict[s
     All have run before, in `check`, so compiling is not counted.
     """
     times: dict[str, list[float]] = {way.name: [] for way in ways}
+    starts = starts_in(f, max(way.starts for way in ways))
     for _ in range(rounds):
         for way in ways:
-            starts = starts_in(f, way.starts if way.starts < MIXED_STARTS else 1)
             began = time.perf_counter()
-            way.run(starts)
+            way.run(starts[: way.starts])
             times[way.name].append((time.perf_counter() - began) / way.starts)
     return times
 

@@ -104,7 +104,8 @@ def ours(precision: str) -> Way:
 def ours_steps_only(precision: str) -> Way:
     """Return the batch loop behind `descend`, without the verdicts."""
     from descentlab.batch import run_ends
-    from descentlab.engine import Method, Rows
+    from descentlab.engine import Rows
+    from descentlab.loop import Method
     from descentlab.objective import formula
     from descentlab.optimizers import choose
     from descentlab.rates import read_rate

@@ -14,7 +14,8 @@ import descentlab as dl
 from descentlab import batch
 from descentlab.batch import Ends, run_ends
 from descentlab.descent import prepare
-from descentlab.engine import TAIL, Method, Rows, run_all
+from descentlab.engine import TAIL, Rows, run_all
+from descentlab.loop import Method
 from descentlab.landscapes import landscape
 
 compilations: list[str] = []

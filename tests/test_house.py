@@ -24,7 +24,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 ORDER = (
     "xla", "errors", "formula", "program", "scalar", "slopes", "check", "objective", "landscapes",
     "lbfgs", "optimizers",
-    "rates", "engine", "batch", "stationary", "kinks", "verdict", "wording", "evidence", "escape", "pace", "advice", "reproduce",
+    "rates", "loop", "engine", "small", "batch", "stationary", "kinks", "verdict", "wording", "evidence", "escape", "pace", "advice", "reproduce",
     "descent", "sweep", "survey", "figures", "report", "cli", "__main__",
 )  # fmt: skip
 # Results draw and show themselves (.plot(), _repr_html_): inside functions these are imported from the left.

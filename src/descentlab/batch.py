@@ -17,28 +17,14 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from descentlab.engine import (
-    TAIL,
-    Limits,
-    Loop,
-    Method,
-    Progress,
-    Row,
-    Rows,
-    State,
-    Trace,
-    by_row,
-    compiled,
-    limits_of,
-    make_loop,
-    record,
-)
+from descentlab.engine import TAIL, Ends, Progress, Rows, by_row, compiled, record
+from descentlab.loop import Limits, Loop, Method, Row, State, limits_of, make_loop
+from descentlab.small import run_small
 
 Array = NDArray[np.float64]
 
@@ -50,27 +36,6 @@ MANY_SLOTS = 65_536
 LOOK = 8  # steps between two counts of the rows that have ended
 LOOKS = 32  # counts between two looks for states that have come back
 REFILL = 8  # slots are refilled once one in this many is free
-
-
-@dataclass(frozen=True)
-class Ends:
-    """Rows at their ends. points (row, dim); taken (row,): steps really taken; ended (row,): whether
-    the row ended by itself before its last 16 steps. Rows that did not, `open` of them, in order, have
-    these steps in tails (open, step, dim) and tail_rates (open, step − 1).
-    """
-
-    points: Array
-    taken: NDArray[np.int64]
-    ended: NDArray[np.bool_]
-    tails: Array
-    tail_rates: Array
-
-    def trace(self) -> Trace:
-        """Return the last steps of all rows; one that ended by itself repeats its last point."""
-        points = np.repeat(self.points[:, None], self.tails.shape[1], axis=1)
-        rates = np.full((len(points), self.tails.shape[1] - 1), np.nan)
-        points[~self.ended], rates[~self.ended] = self.tails, self.tail_rates
-        return Trace(points, rates, self.taken)
 
 
 def run_ends(
@@ -95,11 +60,13 @@ def run_ends_of_many(
     cores: int | None = None,
 ) -> list[Ends]:
     """Run several methods for one objective, compiled together, on rows that differ in their rates only."""
-    import jax
-
-    method, rows = work[0]
+    rows = work[0][1]
     count = len(rows.starts)
     methods = tuple(method for method, _ in work)
+    if methods[0].arithmetic == "numpy":
+        return [run_small(*each, tolerance) for each in work]
+    import jax
+
     tail = min(TAIL, int(rows.steps.max(initial=0)))
     if jax.default_backend() != "cpu":
         cores = 1

@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from descentlab.advice import Verdict, write_verdict
 from descentlab.batch import run_ends
-from descentlab.engine import TAIL, Method, Rows, Trace, padded_rows, run_all
+from descentlab.engine import TAIL, Rows, Trace, padded_rows, run_all
 from descentlab.errors import InputError, unknown
+from descentlab.loop import Method
 from descentlab.objective import Objective
 from descentlab.optimizers import ChosenOptimizer, choose
 from descentlab.rates import LearningRate, auto_rate, read_rate

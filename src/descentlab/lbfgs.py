@@ -11,12 +11,10 @@ out of the recursion: the two-metric projection of Bertsekas 1982.
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
 
-Point = tuple[Any, ...]
-
 PAIRS = 5
+UNROLL = 1
 # A trial must keep this share of the decrease that the slope at the base promises (Armijo 1966).
 ENOUGH = 1e-4
 # Where f's own rounding hides the decrease, the slope tells it: Hager and Zhang 2005, (4.1), with
@@ -34,23 +32,23 @@ class Memory(NamedTuple):
     """A row's line search, and its last pairs.
 
     x, f, g: the base, f = inf before the first evaluation; d, t: the trial is x + t d; scale: the
-    length of d along −g without any pair; size: the recent |f|; s, y: the pairs, newest first,
-    0 where there is none; rejected: trials from this base that failed.
+    length of d along −g without any pair; size: the recent |f|; s, y (pair, dim): the pairs, newest
+    first, 0 where there is none; rejected: trials from this base that failed.
     """
 
-    x: Point
+    x: Any
     f: Any
-    g: Point
-    d: Point
+    g: Any
+    d: Any
     t: Any
     scale: Any
     size: Any
-    s: tuple[Point, ...]
-    y: tuple[Point, ...]
+    s: Any
+    y: Any
     rejected: Any
 
 
-def begin(x: Point) -> Memory:
+def begin(x: tuple[Any, ...]) -> Memory:
     """Return the memory of a row that has not been evaluated yet."""
     import jax.numpy as jnp
 
@@ -78,131 +76,138 @@ def may_end(f: Any, memory: Memory) -> Any:
 
 
 def advance(
-    x: Point, f: Any, g: Point, rate: Any, last: Any, memory: Memory, limits: Any, bounds: str
-) -> tuple[Point, Any, Memory]:
+    point: tuple[Any, ...],
+    f: Any,
+    gradient: tuple[Any, ...],
+    rate: Any,
+    last: Any,
+    memory: Memory,
+    limits: Any,
+    bounds: str,
+) -> tuple[tuple[Any, ...], Any, Memory]:
     """Judge the trial x; return the next trial, its rate t·scale, and the memory.
 
     f and g are those of the function descended; rate is the length of the first step along −g. No
     trial is left unjudged: the last step goes back to the base.
     """
+    import jax
+
+    @jax.custom_batching.custom_vmap
+    def one(*arguments):
+        return _advance(*arguments, bounds=bounds)
+
+    @one.def_vmap
+    def many(size, batched, *arguments):
+        out = _advance(*arguments, bounds=bounds)
+        return out, jax.tree.map(lambda _: True, out)
+
+    return one(point, f, gradient, rate, last, memory, limits)
+
+
+def _advance(
+    point: tuple[Any, ...],
+    f: Any,
+    gradient: tuple[Any, ...],
+    rate: Any,
+    last: Any,
+    memory: Memory,
+    limits: Any,
+    bounds: str,
+) -> tuple[tuple[Any, ...], Any, Memory]:
     import jax.numpy as jnp
 
-    clip, box = bounds == "clip", list(zip(limits.low, limits.high, strict=True))
-    m = memory
+    clip = bounds == "clip"
+    x, g = jnp.stack(point), jnp.stack(gradient)
+    low, high = (jnp.stack(a).reshape(-1, *(1,) * (x.ndim - 1)) for a in (limits.low, limits.high))
+    m = memory._replace(
+        x=jnp.stack(memory.x), g=jnp.stack(memory.g), d=jnp.stack(memory.d),
+        s=jnp.stack([jnp.stack(a) for a in memory.s]), y=jnp.stack([jnp.stack(a) for a in memory.y]))
     first = fresh(m)
-    finite = functools.reduce(jnp.logical_and, map(jnp.isfinite, (f, *g)))
-    f, g = jnp.where(finite, f, 0.0), tuple(jnp.where(finite, c, 0.0) for c in g)
-    moved = _minus(x, m.x)
-    promised = _dot(m.g, moved)
-    left = _dot(g, moved)
-    armijo = f <= m.f + ENOUGH * promised
-    by_slope = low_enough(f, m) & (left <= -SLOPE_LEFT * promised)
-    accept = finite & (first | ((promised < 0) & (armijo | by_slope)))
-
-    turned = _minus(g, m.g)
-    curved = _dot(moved, turned)
-    telling = curved > CAUTIOUS * jnp.sqrt(_dot(moved, moved) * _dot(turned, turned))
-    begun = accept & first
-    keep = accept & ~first & telling
-    s, y = _push(keep, m.s, moved), _push(keep, m.y, turned)
-    base, slope = _choose(accept, x, m.x), _choose(accept, g, m.g)
+    finite = jnp.isfinite(f) & jnp.all(jnp.isfinite(g), axis=0)
+    moved, turned = x - m.x, g - m.g
+    promised, left = _dot(m.g, moved), _dot(g, moved)
+    down = finite & (promised < 0)
+    gained = _quotient(f - m.f, promised, down, -1.0)
+    slope_left = _quotient(left, promised, down, -1.0)
+    accept = (gained >= ENOUGH) | (low_enough(f, m) & (slope_left >= -SLOPE_LEFT)) | first
+    keep = accept & ~first & (_cosine(moved, turned) > CAUTIOUS)
+    s = jnp.where(keep, jnp.concatenate([moved[None], m.s[:-1]]), m.s)
+    y = jnp.where(keep, jnp.concatenate([turned[None], m.y[:-1]]), m.y)
+    base, slope = jnp.where(accept, x, m.x), jnp.where(accept, g, m.g)
     height = jnp.where(accept, f, m.f)
     size = jnp.where(accept, jnp.maximum(jnp.abs(f), m.size / 2), m.size)
-    scale = jnp.where(begun, rate, m.scale)
+    scale = jnp.where(first, rate, m.scale)
 
     # After a failed trial: t shortened; where no double is left between base and trial, nothing changes.
-    stuck = ~first & functools.reduce(jnp.logical_and, [c == 0 for c in moved])
+    stuck = ~first & jnp.all(moved == 0, axis=0)
     again = ~accept & ~stuck & (m.rejected + 1 >= MOST_REJECTED)
-    s, y = _forget(again, s), _forget(again, y)
-    held = _held(base, slope, box) if clip else (jnp.asarray(False),) * len(x)
+    s, y = jnp.where(again, 0.0, s), jnp.where(again, 0.0, y)
+    held = ((base <= low) & (slope > 0)) | ((base >= high) & (slope < 0)) if clip else None
     d, scale = _direction(slope, s, y, held, scale)
-    d = _choose(accept | again, d, m.d)
-    shorter = m.t * jnp.where(finite, _shortening(m.f, f, promised, left), SHORTEST)
+    d = jnp.where(accept | again, d, m.d)
+    shorter = m.t * jnp.clip(0.5 / (1 - gained), SHORTEST, LONGEST)
     t = jnp.where(accept, jnp.where(keep | first, 1.0, GROWTH * m.t), jnp.where(stuck, m.t, shorter))
-    reach = functools.reduce(
-        jnp.maximum, [jnp.abs(c) / (high - low) for c, (low, high) in zip(d, box, strict=True)]
-    )
+    reach = jnp.max(jnp.abs(d) / (high - low), axis=0)
     t = jnp.where(t * reach > FARTHEST, FARTHEST / reach, t)
     rejected = jnp.where(accept | again, 0, m.rejected + ~stuck)
 
-    trial = tuple(a + t * b for a, b in zip(base, d, strict=True))
+    trial = base + t * d
     if clip:
-        trial = tuple(jnp.clip(c, low, high) for c, (low, high) in zip(trial, box, strict=True))
-    out = [(c < low) | (c > high) for c, (low, high) in zip(base, box, strict=True)]
-    final = (last | functools.reduce(jnp.logical_or, out)) if bounds == "stop" else last
-    return _choose(final, base, trial), t * scale, Memory(base, height, slope, d, t, scale, size, s, y, rejected)
-
-
-def _direction(g: Point, s: tuple[Point, ...], y: tuple[Point, ...], held: Point, scale: Any) -> tuple[Point, Any]:
-    """Return −H g over the coordinates not held (Nocedal and Wright 2006, algorithm 7.4), and γ."""
-    import jax.numpy as jnp
-
-    g = _without(held, g)
-    s, y = tuple(_without(held, p) for p in s), tuple(_without(held, p) for p in y)
-    products = [_dot(a, b) for a, b in zip(s, y, strict=True)]
-    lengths = [_dot(b, b) for b in y]
-    sizes = [_dot(a, a) for a in s]
-    good = [
-        p > CAUTIOUS * jnp.sqrt(a * b) for p, a, b in zip(products, sizes, lengths, strict=True)
-    ]
-    inverse = [jnp.where(ok, 1 / jnp.where(ok, p, 1.0), 0.0) for ok, p in zip(good, products, strict=True)]
-    for ok, p, b in reversed(list(zip(good, products, lengths, strict=True))):
-        scale = jnp.where(ok, p / jnp.where(ok, b, 1.0), scale)
-    q = g
-    shares = []
-    for a, b, r in zip(s, y, inverse, strict=True):
-        share = r * _dot(a, q)
-        q = tuple(c - share * e for c, e in zip(q, b, strict=True))
-        shares.append(share)
-    d = tuple(scale * c for c in q)
-    for a, b, r, share in reversed(list(zip(s, y, inverse, shares, strict=True))):
-        more = share - r * _dot(b, d)
-        d = tuple(c + more * e for c, e in zip(d, a, strict=True))
-    # H is positive definite, but for rounding.
-    downhill = _dot(g, d) > 0
-    return tuple(jnp.where(downhill, -c, -scale * e) for c, e in zip(d, g, strict=True)), scale
-
-
-def _shortening(f: Any, new: Any, promised: Any, left: Any) -> Any:
-    """Return where the parabola through f, its slope and the new f is lowest, as a share of t."""
-    import jax.numpy as jnp
-
-    bend = 2 * (new - f - promised)
-    share = jnp.where(bend > 0, -promised / jnp.where(bend > 0, bend, 1.0), SHORTEST)
-    return jnp.clip(share, SHORTEST, LONGEST)
-
-
-def _held(x: Point, g: Point, box: list[tuple[Any, Any]]) -> Point:
-    """Tell which coordinates are at a bound that −g points out of."""
-    return tuple(
-        ((c <= low) & (e > 0)) | ((c >= high) & (e < 0))
-        for c, e, (low, high) in zip(x, g, box, strict=True)
+        trial = jnp.clip(trial, low, high)
+    final = (last | jnp.any((base < low) | (base > high), axis=0)) if bounds == "stop" else last
+    return (
+        tuple(jnp.where(final, base, trial)),
+        t * scale,
+        Memory(tuple(base), height, tuple(slope), tuple(d), t, scale, size, tuple(map(tuple, s)), tuple(map(tuple,y)), rejected),
     )
 
 
-def _dot(a: Point, b: Point) -> Any:
-    return sum(c * e for c, e in zip(a, b, strict=True))
-
-
-def _minus(a: Point, b: Point) -> Point:
-    return tuple(c - e for c, e in zip(a, b, strict=True))
-
-
-def _choose(which: Any, a: Point, b: Point) -> Point:
+def _direction(g: Any, s: Any, y: Any, held: Any, scale: Any) -> tuple[Any, Any]:
+    """Return −H g over the free coordinates (Nocedal and Wright 2006, algorithm 7.4), and γ."""
+    import jax
     import jax.numpy as jnp
 
-    return tuple(jnp.where(which, c, e) for c, e in zip(a, b, strict=True))
+    if held is not None:
+        g, s, y = (jnp.where(held, 0.0, a) for a in (g, s, y))
+    products, lengths = _dots(s, y), _dots(y, y)
+    good = products > CAUTIOUS * jnp.sqrt(_dots(s, s) * lengths)
+    gammas = _quotient(products, lengths, good, 1.0)
+    for i in reversed(range(PAIRS)):
+        scale = jnp.where(good[i], gammas[i], scale)
+
+    def back(q, pair):
+        a, b, p, ok = pair
+        share = _quotient(_dot(a, q), p, ok, 0.0)
+        return q - share * b, share
+
+    def forth(d, pair):
+        a, b, p, ok, share = pair
+        return d + (share - _quotient(_dot(b, d), p, ok, 0.0)) * a, None
+
+    q, shares = jax.lax.scan(back, g, (s, y, products, good), unroll=UNROLL)
+    d, _ = jax.lax.scan(forth, scale * q, (s, y, products, good, shares), reverse=True, unroll=UNROLL)
+    # H is positive definite, but for rounding.
+    return -jnp.where(_dot(g, d) > 0, d, scale * g), scale
 
 
-def _without(held: Point, a: Point) -> Point:
+def _quotient(a: Any, b: Any, ok: Any, otherwise: float) -> Any:
     import jax.numpy as jnp
 
-    return tuple(jnp.where(h, 0.0, c) for h, c in zip(held, a, strict=True))
+    return jnp.where(ok, a, otherwise) / jnp.where(ok, b, 1.0)
 
 
-def _push(keep: Any, pairs: tuple[Point, ...], new: Point) -> tuple[Point, ...]:
-    return tuple(_choose(keep, a, b) for a, b in zip((new, *pairs[:-1]), pairs, strict=True))
+def _dot(a: Any, b: Any) -> Any:
+    import jax.numpy as jnp
+
+    return jnp.sum(a * b, axis=0)
 
 
-def _forget(again: Any, pairs: tuple[Point, ...]) -> tuple[Point, ...]:
-    return tuple(_without((again,) * len(p), p) for p in pairs)
+def _dots(a, b):
+    import jax.numpy as jnp
+    return jnp.sum(a * b, axis=1)
+
+
+def _cosine(a: Any, b: Any) -> Any:
+    import jax.numpy as jnp
+
+    return _dot(a, b) / jnp.sqrt(_dot(a, a) * _dot(b, b))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -196,25 +197,24 @@ KINKED_LEAST = 0.1
 
 
 def make_rule(
-    rate: LearningRate, adaptive: bool, kinked: bool
+    rate: LearningRate, adaptive: bool, kinked: bool, xp: ModuleType
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return `init(x, g)` and `rate(η, k, n, x, g, memory)` of the rule, on one point, for JAX.
+    """Return `init(x, g)` and `rate(η, k, n, x, g, memory)` of the rule, on one point, written with the
+    array module xp.
 
     adaptive: whether "auto" may follow the curvature along the way (gd) or keeps η; kinked:
     whether a formula's gradient might jump, which "auto" would take for an infinite curvature.
     """
-    import jax.numpy as jnp
-
     if rate.kind == "auto" and adaptive:
-        return _follow_curvature(least=KINKED_LEAST if kinked else 0.0)
+        return _follow_curvature(KINKED_LEAST if kinked else 0.0, xp)
     formulas: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
         "fixed": lambda eta, k, n, g: eta,
         "auto": lambda eta, k, n, g: eta,
         "time": lambda eta, k, n, g: eta * (1 - (k + 1) / n),
-        "gradient": lambda eta, k, n, g: eta * jnp.sqrt(sum(c * c for c in g)),
-        "cosine": lambda eta, k, n, g: eta * (1 + jnp.cos(jnp.pi * k / n)) / 2,
-        "exponential": lambda eta, k, n, g: eta * jnp.asarray(rate.decay, eta.dtype) ** k,
-        "schedule": lambda eta, k, n, g: jnp.asarray(_call(rate.schedule, k), eta.dtype),
+        "gradient": lambda eta, k, n, g: eta * xp.sqrt(sum(c * c for c in g)),
+        "cosine": lambda eta, k, n, g: eta * (1 + xp.cos(xp.pi * k / n)) / 2,
+        "exponential": lambda eta, k, n, g: eta * xp.asarray(rate.decay, eta.dtype) ** k,
+        "schedule": lambda eta, k, n, g: xp.asarray(_call(rate.schedule, k), eta.dtype),
     }
     formula = formulas[rate.kind]
     return (lambda x, g: ()), (lambda eta, k, n, x, g, memory: (formula(eta, k, n, g), ()))
@@ -225,21 +225,19 @@ def _call(schedule: Callable[[Any], Any] | None, k: Any) -> Any:
     return schedule(k)
 
 
-def _follow_curvature(least: float) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    import jax.numpy as jnp
-
+def _follow_curvature(least: float, xp: ModuleType) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def init(x: tuple[Any, ...], g: tuple[Any, ...]) -> Any:
-        zero = jnp.zeros_like(x[0])
+        zero = xp.zeros_like(x[0])
         return x, g, zero, zero
 
     def rate(eta: Any, k: Any, n: Any, x: Any, g: Any, memory: Any) -> tuple[Any, Any]:
         old_x, old_g, last, ratio = memory
-        moved = jnp.sqrt(sum((a - b) ** 2 for a, b in zip(x, old_x, strict=True)))
-        turned = jnp.sqrt(sum((a - b) ** 2 for a, b in zip(g, old_g, strict=True)))
-        by_curvature = jnp.where(turned > 0, moved / (2 * turned), jnp.inf)
-        new = jnp.maximum(jnp.minimum(jnp.sqrt(1 + ratio) * last, by_curvature), least * eta)
-        new = jnp.where((k == 0) | (moved == 0), jnp.where(k == 0, eta, last), new)
-        new_ratio = jnp.where(k == 0, 0.0, new / jnp.where(last > 0, last, 1.0))
+        moved = xp.sqrt(sum((a - b) ** 2 for a, b in zip(x, old_x, strict=True)))
+        turned = xp.sqrt(sum((a - b) ** 2 for a, b in zip(g, old_g, strict=True)))
+        by_curvature = xp.where(turned > 0, moved / (2 * turned), xp.inf)
+        new = xp.maximum(xp.minimum(xp.sqrt(1 + ratio) * last, by_curvature), least * eta)
+        new = xp.where((k == 0) | (moved == 0), xp.where(k == 0, eta, last), new)
+        new_ratio = xp.where(k == 0, 0.0, new / xp.where(last > 0, last, 1.0))
         return new, (x, g, new, new_ratio)
 
     return init, rate

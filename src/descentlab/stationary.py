@@ -242,15 +242,35 @@ def merge(points: Array, widths: Array, tolerance: float = 1e-6) -> NDArray[np.i
     changes by at most `tolerance` box sides a link. They are rounded to cells first, so duplicates
     by the million cost one sort.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
-
     scaled = points / widths
     _, first, inverse = np.unique(
         np.round(8 * scaled / tolerance), axis=0, return_index=True, return_inverse=True
     )
-    pairs = cKDTree(scaled[first]).query_pairs(tolerance, p=np.inf, output_type="ndarray")
-    links = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(first), len(first)))
-    _, labels = connected_components(links, directed=False)
+    few = len(first) <= MOST_PAIRED
+    labels = (_chained_few if few else _chained_many)(scaled[first], tolerance)
     return np.asarray(labels[inverse.reshape(-1)], dtype=np.int64)
+
+
+# So few points are compared pair by pair: importing SciPy's trees takes longer than that.
+MOST_PAIRED = 256
+
+
+def _chained_few(scaled: Array, tolerance: float) -> NDArray[np.int64]:
+    """Number the points by chains of links, in the order of their first points."""
+    linked = (np.abs(scaled[:, None] - scaled) <= tolerance).all(axis=2)
+    labels = np.arange(len(scaled))
+    while True:
+        lowest = np.where(linked, labels, len(scaled)).min(axis=1, initial=len(scaled))
+        if np.array_equal(lowest, labels):
+            return np.unique(labels, return_inverse=True)[1]
+        labels = lowest
+
+
+def _chained_many(scaled: Array, tolerance: float) -> NDArray[np.int64]:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    pairs = cKDTree(scaled).query_pairs(tolerance, p=np.inf, output_type="ndarray")
+    links = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(scaled), len(scaled)))
+    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)

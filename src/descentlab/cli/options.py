@@ -122,6 +122,60 @@ Precision = Annotated[
     str,
     _option("--precision", "float64 or float32. Default: float64.", DESCENT, "TYPE"),
 ]
+Design = Annotated[
+    str,
+    _option(
+        "--design",
+        "How the starts are placed in the box: uniform (independent, so that shares are honest), sobol, "
+        "latin, grid or normal. Default: uniform.",
+        DESCENT,
+        "NAME",
+    ),
+]
+Until = Annotated[
+    str | None,
+    _option(
+        "--until",
+        "Stop before all starts are done, as soon as unseen<0.001 (at most this share of starts leads to "
+        "minima not seen yet: the upper end of a 95 % interval) or all_seen>0.99 (the probability that no "
+        "minimum is missing).",
+        DESCENT,
+        "CONDITION",
+    ),
+]
+Store = Annotated[
+    str | None,
+    _option(
+        "--store",
+        "Keep every start's end in this folder, as Parquet files. The same command goes on from there if "
+        "it was interrupted; with more --starts, it adds them.",
+        OUTPUT,
+        "DIR",
+    ),
+]
+Workers = Annotated[
+    str | None,
+    _option(
+        "--workers",
+        "Compute in this many processes of their own, one core each. One that dies is replaced, and a start "
+        "that kills it is counted as crashed.",
+        DESCENT,
+        "N",
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    _option("--scheduler", "Compute on the Dask cluster at this address.", DESCENT, "tcp://HOST:PORT"),
+]
+Kind = Annotated[
+    str | None,
+    _option(
+        "--kind",
+        "What --plot draws: minima, waterfall, best_of, outcomes, parallel or steps. Default: minima.",
+        OUTPUT,
+        "NAME",
+    ),
+]
 Record = Annotated[
     str,
     _option("--record", "all steps, or only the ends (for very many starts). Default: all.", DESCENT, "WHAT"),

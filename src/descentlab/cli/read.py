@@ -137,7 +137,7 @@ def _load(file: str) -> Any:
         first = (str(error).strip().splitlines() or [""])[0]
         raise InputError(f"'{file}' could not be imported: {type(error).__name__}: {first}") from error
     finally:
-        sys.path.pop(0)
+        sys.path.append(sys.path.pop(0))  # last, so that worker processes find the neighbours too
     return module
 
 

@@ -128,8 +128,8 @@ def descent_settings(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def draw(result: Any, path: Path) -> None:
-    """Draw a result into a file: an animation of a descent, or a picture."""
+def draw(result: Any, path: Path, kind: str | None = None) -> None:
+    """Draw a result into a file: an animation of a descent, or a picture, of a kind if there are several."""
     from descentlab.cli.output import MOVIES, working
 
     with working(f"drawing {path.name}"):
@@ -140,4 +140,4 @@ def draw(result: Any, path: Path) -> None:
             return
         from descentlab.figures import save
 
-        save(result.plot(), path)
+        save(result.plot() if kind is None else result.plot(kind), path)

@@ -119,28 +119,61 @@ def _cell(entry: Any) -> str:
 
 
 def show_survey(survey: Survey, plot: Path | None = None) -> None:
-    """Print the minima found, the shares of starts, and what became of the other starts."""
+    """Print the answer, the minima found, what the counts say, and what became of the other starts."""
     out = console()
+    placed = "" if survey.design in ("uniform", "array") else f" ({survey.design})"
+    single = "" if survey.precision == "float64" else f", {survey.precision}"
     _head(
         out,
         survey.objective,
-        f"{survey.starts_count:,} starts, {survey.optimizer} at learning rate {survey.learning_rate}",
+        f"{survey.starts_count:,} starts{placed}, {survey.optimizer} at learning rate {survey.learning_rate}{single}",
     )
     _paragraph(out, survey.sentence)
     if survey.minima:
         out.print(minima_table(survey))
+        out.print()
+        out.print(Padding(_counts(survey), (0, 0, 1, 2), expand=False))
     _paragraph(out, _rest(survey))
     _foot(out, survey.command, plot)
 
 
+def _counts(survey: Survey) -> Table:
+    """Return what the counts say of what was not seen, and of restarts."""
+    from descentlab.survey.seriousness import percent
+
+    low, high = survey.unseen_interval
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    rows = [
+        (
+            "starts that lead to minima not seen",
+            f"{percent(survey.unseen)} (95 %: {percent(low)} to {percent(high)})",
+        ),
+        ("probability that no minimum is missing", percent(survey.chance_all_seen)),
+        ("minima there are, with 95 % probability", f"{_up_to(survey.most_minima, len(survey.minima))}"),
+        ("restarts to reach the lowest value", _restarts(survey)),
+    ]
+    for label, text in rows:
+        table.add_row(label, text)
+    return table
+
+
+def _up_to(most: float, found: int) -> str:
+    if not np.isfinite(most):
+        return "any number: more starts have to tell"
+    return f"the {found:,} found" if most <= found else f"at most {most:,.0f}"
+
+
+def _restarts(survey: Survey) -> str:
+    return ", ".join(f"{count:,} for {100 * float(c):g} %" for c, count in survey.restarts.items() if count)
+
+
 def _rest(survey: Survey) -> str:
-    from descentlab.report.words import elsewhere, percent
+    from descentlab.report.words import elsewhere
 
     lost = elsewhere(survey)
-    said = f"{lost}." if lost else "Every start ended at one of them." if survey.minima else ""
-    if survey.unseen > 0:
-        said += f" {percent(survey.unseen)} of starts are estimated to lead to minima not seen here."
-    return said.strip()
+    return f"{lost}." if lost else "Every start ended at one of them." if survey.minima else ""
 
 
 def minima_table(survey: Survey, most: int = MOST_MINIMA) -> Table:
@@ -154,24 +187,29 @@ def minima_table(survey: Survey, most: int = MOST_MINIMA) -> Table:
     )
     table.add_column("f", justify="right")
     table.add_column("kind")
-    table.add_column("share of starts", justify="right")
-    table.add_column("95 % interval", justify="right")
+    for name in ("hits", "share", "95 % interval", "steps"):
+        table.add_column(name, justify="right")
     best = set(survey.best_ones)
     for i, m in enumerate(survey.minima[:most]):
         table.add_row(
             _cell(tidy(survey, m)),
-            short(m.value),
+            short(m.value if abs(m.value) >= 1e-9 * survey.value_scale else 0.0),
             m.kind,
+            f"{m.hits:,}",
             percent(m.share),
             f"{100 * m.share_interval[0]:.1f} – {100 * m.share_interval[1]:.1f}",
+            f"{m.steps:,.0f}",
             style="bold" if i in best else "",
         )
     if len(survey.minima) > most:
+        others = survey.minima[most:]
         table.add_row(
-            f"… {len(survey.minima) - most:,} more",
+            f"… {len(others):,} more",
             "",
             "",
-            percent(sum(m.share for m in survey.minima[most:])),
+            f"{sum(m.hits for m in others):,}",
+            percent(sum(m.share for m in others)),
+            "",
             "",
         )
     return table

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from descentlab.cli import DONE, INTERRUPTED
 from descentlab.cli import options as o
+from descentlab.errors import InputError
 
 _RANGE = "LOW:HIGH:COUNT is evenly spaced, LOW:HIGH:COUNTlog goes by equal factors."
 
@@ -147,20 +149,35 @@ def survey(
             show_default=False,
         ),
     ] = "clip",
+    precision: o.Precision = "float64",
+    design: o.Design = "uniform",
+    until: o.Until = None,
+    store: o.Store = None,
+    workers: o.Workers = None,
+    scheduler: o.Scheduler = None,
     seed: o.Seed = "0",
     json: o.Json = False,
     plot: o.Plot = None,
-) -> None:
+    kind: o.Kind = None,
+) -> int:
     """Descend from many random starts: which minima there are, and what share of starts each one gets.
 
     \b
     descentlab survey "cos(2*pi*x) + x^2" --domain x=-2:2
-    descentlab survey rastrigin --dim 3 --starts 2000
+    descentlab survey rastrigin --dim 3 --starts 2000 --plot minima.svg --kind waterfall
+    descentlab survey peaks --starts 10000000 --store peaks-survey
+    descentlab survey shubert --starts 1000000 --until "unseen<0.001"
     """
-    from descentlab.cli import output, read
+    from descentlab.cli import live, output, read
 
     path = output.check_output(plot, output.PICTURES, "plot")
     f = read.read_objective(target, domain, variables, dim)
+    if kind is not None:
+        from descentlab.figures import survey_kind
+
+        if path is None:
+            raise InputError("--kind says what --plot draws: give --plot FILE too.")
+        survey_kind(kind, f.dim)
     settings: dict[str, Any] = {
         "starts": read.read_start(start, None) if start else read.read_whole(starts, "number of starts"),
         "optimizer": optimizer,
@@ -168,14 +185,22 @@ def survey(
         "steps": read.read_whole(steps, "number of steps"),
         "tolerance": None if tolerance is None else read.read_number(tolerance, "tolerance"),
         "bounds": bounds,
+        "precision": precision,
+        "design": design,
+        "until": until,
+        "store": store,
         "seed": read.read_whole(seed, "seed"),
         **read.read_parameters(parameter),
     }
-    with output.working("surveying") as display:
+    count = None if workers is None else read.read_whole(workers, "number of workers")
+    from descentlab.survey.cluster import open_executor
+
+    with open_executor(count, scheduler) as executor, live.surveying(until) as view:
         from descentlab.survey import survey as run
 
-        result = run(f, **settings, progress=display.share)
-    _finish(result, path, json, "show_survey")
+        result = run(f, **settings, executor=executor, progress=view)
+    _finish(result, path, json, "show_survey", kind)
+    return INTERRUPTED if result.stopped == "interrupted" else DONE
 
 
 def explore(
@@ -221,7 +246,6 @@ def explore(
     """
     from descentlab.cli import output, read
     from descentlab.cli.runs import descent_settings
-    from descentlab.errors import InputError
 
     path = output.check_output(file or (None if json else "explore.html"), (".html", ".htm"), "output")
     if start is not None and len(start) > 1:
@@ -258,12 +282,12 @@ def explore(
     show_exploration(result, path)
 
 
-def _finish(result: Any, path: Any, json: bool, show: str) -> None:
+def _finish(result: Any, path: Any, json: bool, show: str, kind: str | None = None) -> None:
     """Draw, then print a result."""
     if path is not None:
         from descentlab.cli.runs import draw
 
-        draw(result, path)
+        draw(result, path, kind)
     if json:
         from descentlab.cli.output import print_json
 

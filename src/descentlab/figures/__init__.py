@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 KINDS = ("landscape", "steps", "surface", "slices")
+SURVEY_KINDS = ("minima", "waterfall", "best_of", "outcomes", "parallel", "steps")
 
 
 def draw_function(
@@ -160,11 +161,41 @@ def draw_sweep(sweep: Sweep, axes: Sequence[str] | None = None, theme: str = "li
     return draw_sweeps.draw(sweep, tuple(axes) if axes else None, style.theme_of(theme))
 
 
-def draw_survey(survey: Survey, heights: str = "auto", theme: str = "light") -> Figure:
-    """Draw the share of starts by minimum, and in one or two variables the starts on the landscape."""
+def draw_survey(
+    survey: Survey, kind: str | None = None, heights: str = "auto", theme: str = "light"
+) -> Figure:
+    """Draw a survey.
+
+    kind: "minima" (the default: the share of starts by minimum, and in one or two variables the starts
+    on the landscape); "waterfall" (the values at which starts ended, sorted); "best_of" (the lowest
+    value of n restarts, and the probability that it is the best); "outcomes" (starts coloured by how
+    they ended, one or two variables); "parallel" (the minima's coordinates, three variables or more);
+    "steps" (how many steps they took). heights: as for `draw_landscape`.
+
+    Raises InputError for another kind, and for one that this many variables do not have.
+    """
     from descentlab.figures import draw_surveys, style
 
-    return draw_surveys.draw(survey, heights, style.theme_of(theme))
+    chosen = style.theme_of(theme)
+    return draw_surveys.draw(survey, survey_kind(kind, survey.objective.dim), heights, chosen)
+
+
+def survey_kind(kind: str | None, dim: int) -> str:
+    """Return the kind of survey figure; raise InputError where `dim` variables have none of that kind."""
+    if kind is None:
+        return SURVEY_KINDS[0]
+    if kind not in SURVEY_KINDS:
+        raise unknown("kind of survey figure", str(kind), SURVEY_KINDS)
+    if kind == "outcomes" and dim > 2:
+        raise InputError(
+            f"Starts are drawn by outcome in one or two variables, but there are {dim}. 'waterfall' needs no plane."
+        )
+    if kind == "parallel" and dim < 3:
+        raise InputError(
+            f"Parallel coordinates are for three variables or more, but there {'is' if dim == 1 else 'are'} {dim}. "
+            "'minima' shows where they are."
+        )
+    return kind
 
 
 def animate(run: Descent, path: str | Path, heights: str = "auto", theme: str = "light") -> Path:

@@ -18,7 +18,22 @@ _LEFT_OUT = {"call", "judgement"}
 _PROPERTIES: Mapping[str, tuple[str, ...]] = {
     "Descent": ("values", "gradients", "ends", "outcomes", "verdicts", "command", "python"),
     "Sweep": ("varied", "command", "python"),
-    "Survey": ("best", "best_ones", "best_share", "unseen", "symmetry", "sentence", "command", "python"),
+    "Survey": (
+        "best",
+        "best_ones",
+        "best_share",
+        "restarts",
+        "unseen",
+        "unseen_interval",
+        "expected_minima",
+        "most_minima",
+        "chance_all_seen",
+        "elsewhere",
+        "symmetry",
+        "sentence",
+        "command",
+        "python",
+    ),
     "Exploration": ("answers", "command", "python"),
 }
 

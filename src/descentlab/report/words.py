@@ -8,25 +8,12 @@ import numpy as np
 
 from descentlab.descent import Descent
 from descentlab.survey import Minimum, Survey
+from descentlab.survey.seriousness import endings
 from descentlab.wording import short, where
 
 # "The same value": against the heights of the landscape, far below anything a person would call lower.
 SAME = 1e-6
 
-_ELSEWHERE = {
-    "maximum": "on a maximum",
-    "saddle": "on a saddle point",
-    "degenerate": "at a degenerate point",
-    "plateau": "on a plateau",
-    "cycle": "in a cycle",
-    "diverged": "diverging",
-    "nonfinite": "where f is not finite",
-    "left_domain": "outside the set where f is defined",
-    "at_bound": "at a bound",
-    "out_of_steps": "still moving when the steps ran out",
-    "kink": "at a kink",
-    "minimum": "at a minimum",
-}
 _COUNT = (
     "no",
     "one",
@@ -89,8 +76,8 @@ def _place_value(run: Descent) -> float:
 
 def _others(survey: Survey) -> str:
     if not survey.minima:
-        endings = _endings(survey).removeprefix(f"{survey.starts_count:,} ")
-        return f"None of {survey.starts_count:,} random starts reached a minimum: they ended {endings}."
+        ended = endings(survey.elsewhere).removeprefix(f"{survey.starts_count:,} ")
+        return f"None of {survey.starts_count:,} random starts reached a minimum: they ended {ended}."
     said = [
         f"{survey.starts_count:,} random starts found {counted(len(survey.minima))} "
         f"minim{'um' if len(survey.minima) == 1 else 'a'}: {_lowest_ones(survey)}.",
@@ -182,23 +169,12 @@ def _symmetric(survey: Survey, which: tuple[int, ...]) -> str:
 
 def elsewhere(survey: Survey) -> str:
     """Say how many starts reached no minimum, and as what they ended; "" if all did."""
-    lost = int((survey.assignment < 0).sum())
+    lost = sum(survey.elsewhere.values())
     if not lost:
         return ""
     said = f"{lost:,} start{'' if lost == 1 else 's'} ended elsewhere"
-    endings = _endings(survey)
-    return (
-        f"{said}, {endings.partition(' ')[2]}" if endings.startswith(f"{lost:,} ") else f"{said}: {endings}"
-    )
-
-
-def _endings(survey: Survey) -> str:
-    """Count the starts that reached no minimum by what they ended as."""
-    names, counts = np.unique(survey.end_outcomes[survey.assignment < 0], return_counts=True)
-    return ", ".join(
-        f"{count:,} {_ELSEWHERE.get(str(name), str(name))}"
-        for count, name in sorted(zip(counts, names, strict=True), reverse=True)
-    )
+    ended = endings(survey.elsewhere)
+    return f"{said}, {ended.partition(' ')[2]}" if len(survey.elsewhere) == 1 else f"{said}: {ended}"
 
 
 def _height(survey: Survey) -> float:

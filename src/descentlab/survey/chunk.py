@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from descentlab.batch import Ends, run_ends
+from descentlab.batch import run_ends
 from descentlab.descent import Setup, ending_of
-from descentlab.engine import Progress, Rows, Trace
+from descentlab.engine import Ends, Progress, Rows, Trace
 from descentlab.objective import Objective
 from descentlab.stationary import directions, merge
 from descentlab.survey.starts import Starts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 from descentlab.errors import InputError
 from descentlab.objective import Objective
 from descentlab.reproduce import Call, command_line, python_lines
+from descentlab.survey import statistics
 from descentlab.survey.minima import Minimum
-from descentlab.survey.statistics import restarts_needed, unseen_share
-from descentlab.wording import short, where
+from descentlab.survey.seriousness import sentences
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # Minima this close in value, against the spread of values over the box, are equally good.
 SAME_VALUE = 1e-9
+# What the starts that reach a minimum of some kind ended as.
+_OUTCOME_OF = {"interior": "minimum", "boundary": "at_bound", "kink": "kink", "flat": "degenerate"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +74,11 @@ class Survey:
         if not self.minima:
             return ()
         lowest = self.minima[0].value
-        return tuple(i for i, m in enumerate(self.minima) if m.value - lowest <= self._same_value)
+        return tuple(i for i, m in enumerate(self.minima) if m.value - lowest <= self.same_value)
 
     @property
-    def _same_value(self) -> float:
+    def same_value(self) -> float:
+        """Values no further apart than this are equally good."""
         lowest = abs(self.minima[0].value) if self.minima else 0.0
         return SAME_VALUE * max(lowest, self.value_scale)
 
@@ -86,7 +90,46 @@ class Survey:
     @property
     def unseen(self) -> float:
         """The estimated share of starts that lead to minima not seen here (Good–Turing)."""
-        return unseen_share([m.hits for m in self.minima], self.starts_count)
+        return statistics.unseen_share(self._hits, self.starts_count)
+
+    @property
+    def unseen_interval(self) -> tuple[float, float]:
+        """A 95 % interval of the share of starts that lead to minima not seen here."""
+        return statistics.unseen_interval(self._hits, self.starts_count)
+
+    @property
+    def expected_minima(self) -> float:
+        """How many minima there are to expect, from how few starts found new ones: the mean of
+        Boender and Rinnooy Kan's posterior (1987), which takes the starts that reached a minimum."""
+        return statistics.posterior_count(len(self._hits), sum(self._hits))[0]
+
+    @property
+    def most_minima(self) -> float:
+        """With 95 % probability there are no more minima than this, by that posterior."""
+        return statistics.most_minima(len(self._hits), sum(self._hits), 0.95)
+
+    @property
+    def chance_all_seen(self) -> float:
+        """The probability, by that posterior, that no minimum is missing here."""
+        return statistics.chance_all_seen(len(self._hits), sum(self._hits))
+
+    @property
+    def _hits(self) -> list[int]:
+        return [m.hits for m in self.minima]
+
+    @property
+    def elsewhere(self) -> Mapping[str, int]:
+        """How many starts reached no minimum, by outcome, the commonest first."""
+        left = Counter(self.outcomes)
+        for m in self.minima:
+            left[_OUTCOME_OF[m.kind]] -= m.hits
+        return {name: count for name, count in left.most_common() if count > 0}
+
+    @property
+    def starts_asked(self) -> int:
+        """How many starts were asked for: more than starts_count if the survey was stopped."""
+        given = self.call.settings["starts"]
+        return int(given) if isinstance(given, (int, np.integer)) else np.size(given) // self.objective.dim
 
     def restarts_for(self, confidence: float = 0.95) -> int | None:
         """Return how many random starts reach the lowest value found with this probability.
@@ -95,7 +138,12 @@ class Survey:
         """
         if not 0 < confidence < 1:
             raise InputError(f"The confidence lies between 0 and 1, but it is {confidence!r}.")
-        return restarts_needed(self.best_share, confidence)
+        return statistics.restarts_needed(self.best_share, confidence)
+
+    @property
+    def restarts(self) -> Mapping[str, int | None]:
+        """The restarts needed to reach the lowest value found, by confidence: "0.5", "0.95", "0.99"."""
+        return {str(confidence): self.restarts_for(confidence) for confidence in (0.5, 0.95, 0.99)}
 
     @functools.cached_property
     def symmetry(self) -> tuple[tuple[int, ...], ...]:
@@ -109,7 +157,7 @@ class Survey:
             for group in groups:
                 first = self.minima[group[0]]
                 alike = np.abs(np.abs(first.point - middle) / widths - folded).max() <= 1e-6
-                if alike and abs(first.value - m.value) <= self._same_value:
+                if alike and abs(first.value - m.value) <= self.same_value:
                     group.append(i)
                     break
             else:
@@ -118,29 +166,8 @@ class Survey:
 
     @property
     def sentence(self) -> str:
-        """Say whether the local-minima problem is serious here."""
-        if not self.minima:
-            return f"None of {self.starts_count:,} starts reached a minimum."
-        found = f"{len(self.minima)} minim{'um was' if len(self.minima) == 1 else 'a were'} found"
-        lowest = f"the lowest value is {short(self.minima[0].value)}, at {self._best_places()}"
-        share, needed = self.best_share, self.restarts_for(0.95) or 0
-        if share > 0.95:
-            serious = f"local minima are no problem here: {_percent(share)} of starts reach it"
-        else:
-            serious = (
-                f"one random start misses it {_percent(1 - share)} of the time; {needed:,} "
-                f"{'start reaches' if needed == 1 else 'starts reach'} it with 95 % probability"
-            )
-        return f"{found} from {self.starts_count:,} starts; {lowest}; {serious}."
-
-    def _best_places(self) -> str:
-        """Write the lowest minima's points, at most four, naming the variables once."""
-        shown = [where(self.objective, self.minima[i].point) for i in self.best_ones[:4]]
-        values = [shown[0], *(text.partition(" = ")[2] for text in shown[1:])]
-        more = len(self.best_ones) - len(shown)
-        if more:
-            return f"{', '.join(values)} and {more} more"
-        return " and ".join(filter(None, [", ".join(values[:-1]), values[-1]]))
+        """Say what was found, and whether the local-minima problem is serious here."""
+        return sentences(self)
 
     @property
     def command(self) -> str:
@@ -152,17 +179,13 @@ class Survey:
         """The Python lines that do the same."""
         return python_lines("survey", self.objective, self.call)
 
-    def plot(self) -> Figure:
-        """Draw the share of starts by minimum."""
+    def plot(self, kind: str | None = None) -> Figure:
+        """Draw the survey; the kinds of figure are those of `figures.draw_survey`."""
         from descentlab.figures import draw_survey
 
-        return draw_survey(self)
+        return draw_survey(self, kind)
 
     def _repr_html_(self) -> str:
         from descentlab.figures import figure_html
 
         return f"<p>{self.sentence}</p>" + figure_html(self.plot())
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from descentlab.descent import prepare
+from descentlab.engine import Rows
 from descentlab.errors import InputError
 from descentlab.objective import Objective
 from descentlab.rates import curvature_of_box
 from descentlab.reproduce import Call
+from descentlab.small import PILOTS, is_small
 from descentlab.survey.chunk import SURVEY_OUTCOMES, Chunk, Job
 from descentlab.survey.executors import compute
 from descentlab.survey.minima import Catalogue
@@ -91,7 +94,7 @@ def survey(
     setup = prepare(
         f, optimizer, learning_rate, steps, limit, bounds, seed, precision, parameters, ascent=False
     )
-    job = Job(setup, read_design(design, starts, f, setup.seed), _value_scale(f))
+    job = _settled(Job(setup, read_design(design, starts, f, setup.seed), _value_scale(f)))
     size = CHUNK if condition is None else CHUNK_UNTIL
     catalogue, rows = Catalogue(f, job.value_scale), _Rows(f.dim)
     stopped = ""
@@ -217,6 +220,16 @@ def _result(job: Job, catalogue: Catalogue, rows: _Rows, stopped: str, call: Cal
         stopped,
         call,
     )
+
+
+def _settled(job: Job) -> Job:
+    """Settle whether NumPy or JAX computes the survey: NumPy where compiling would not pay."""
+    setup, count = job.setup, job.starts.count
+    points = job.starts.points(0, min(PILOTS, count))
+    pilots = Rows(points, np.full(len(points), setup.base_rate), np.full(len(points), setup.steps))
+    if not is_small(setup.method, pilots, setup.tolerance, count):
+        return job
+    return replace(job, setup=replace(setup, method=replace(setup.method, arithmetic="numpy")))
 
 
 def _tolerance(f: Any, given: float | None, precision: str) -> float | None:
