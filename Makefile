@@ -4,7 +4,8 @@
 #                     make explore FORMULA='x^4 - 2x^2 + y^2' DOMAIN='x=-2:2 y=-2:2' START='0.5,1' OUTPUT=my.html
 #   make test         set up everything and run the tests (SLOW=1: the slow ones too)
 #   make lint         ruff and mypy
-#   make bench        descent steps per second, and start-up time, side by side (WRITE=1: into benchmarks/RESULTS.md)
+#   make bench        descents, start-up and surveys, side by side with other ways (WRITE=1: into benchmarks/RESULTS.md;
+#                     ONLY=surveys: that part)
 #   make fuzz         throw random and hostile text at the formula reader (SECONDS=60)
 #   make lock         write requirements.lock anew from pyproject.toml
 #   make clean        remove what the above made, the environment included
@@ -43,14 +44,14 @@ lint: .venv/full.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/full.stamp
-	$(BIN)/python -m benchmarks $(if $(WRITE),--write)
+bench: .venv/bench.stamp
+	$(BIN)/python -m benchmarks $(if $(WRITE),--write) $(if $(ONLY),--only $(ONLY))
 
 fuzz: .venv/full.stamp
 	$(BIN)/python tests/fuzz/formula_atheris.py -max_total_time=$(SECONDS)
 
-# Two stamps, one environment. Installing everything satisfies the core too, so it leaves both stamps; a core
-# install over a full one upgrades the core and leaves the rest, and the older full stamp then asks for the rest.
+# Three stamps, one environment. A larger install satisfies the smaller ones too, so it leaves their stamps as well;
+# a core install over a full one upgrades the core and leaves the rest, and the older full stamp then asks for the rest.
 INSTALL = PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .venv/bin/python:
@@ -66,6 +67,11 @@ INSTALL = PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet 
 	@echo "Setting up everything in .venv (a few minutes, once) ..."
 	@$(INSTALL) --editable '.[torch,dev]'
 	@touch .venv/core.stamp $@
+
+.venv/bench.stamp: pyproject.toml requirements.lock | .venv/bin/python
+	@echo "Setting up everything, and what surveys are compared with, in .venv (a few minutes, once) ..."
+	@$(INSTALL) --editable '.[torch,bench,dev]'
+	@touch .venv/core.stamp .venv/full.stamp $@
 
 # The one pin that is chosen by hand is torch's; all others are what the registry has that day.
 lock:

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from descentlab.optimizers import optimizers
     from descentlab.rates import gradient_based, time_based
     from descentlab.report.explore import Exploration, explore
-    from descentlab.survey import Minimum, Survey, survey
+    from descentlab.survey import BasinMap, BasinStrip, Minimum, Survey, basin_map, basin_strip, survey
     from descentlab.sweep import Sweep, sweep
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BasinMap",
+    "BasinStrip",
     "Descent",
     "Exploration",
     "FormulaError",
@@ -40,6 +42,8 @@ __all__ = [
     "WorkError",
     "__version__",
     "ascend",
+    "basin_map",
+    "basin_strip",
     "descend",
     "explore",
     "formula",
@@ -66,7 +70,7 @@ _HOMES = {
     "optimizers": ["optimizers"],
     "rates": ["gradient_based", "time_based"],
     "report": ["Exploration", "explore"],
-    "survey": ["Minimum", "Survey", "survey"],
+    "survey": ["BasinMap", "BasinStrip", "Minimum", "Survey", "basin_map", "basin_strip", "survey"],
     "sweep": ["Sweep", "sweep"],
 }
 

@@ -29,7 +29,8 @@ from descentlab.small import run_small
 Array = NDArray[np.float64]
 
 # Rows a call are padded up to one of these, so that a new number of rows seldom compiles anew.
-QUEUES = (8, 256, 8192, 65_536)
+# All have as many slots, because XLA rounds differently where arrays are shorter.
+QUEUES = (256, 8192, 65_536)
 # Slots on a CPU: as many rows as stay in the first-level cache (benchmarks/forms.py). On a GPU: enough to fill it.
 SLOTS = {"cpu": 256}
 MANY_SLOTS = 65_536
@@ -72,7 +73,7 @@ def run_ends_of_many(
         cores = 1
     cores = cores or os.cpu_count() or 1
     # Every core gets a piece, unless there is too little to share; a piece is at most the longest queue.
-    size = min(-(-count // cores) if count > QUEUES[1] else count, QUEUES[-1])
+    size = min(-(-count // cores) if count > QUEUES[0] else count, QUEUES[-1])
     queue = next(q for q in QUEUES if size <= q)
     firsts = range(0, count, size)
 

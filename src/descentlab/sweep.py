@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from descentlab.batch import run_ends_of_many
 from descentlab.descent import (
     MOST_STEPS,
     Setup,
@@ -22,7 +23,6 @@ from descentlab.descent import (
     read_starts,
     whole_number,
 )
-from descentlab.batch import run_ends_of_many
 from descentlab.engine import TAIL, Progress, Rows, Trace
 from descentlab.errors import InputError
 from descentlab.objective import Objective

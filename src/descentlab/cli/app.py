@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from descentlab.cli import catalogue, runs, studies
+from descentlab.cli import basins, catalogue, runs, studies
 
 app = typer.Typer(
     name="descentlab",
@@ -61,5 +61,6 @@ app.command("descend")(runs.descend)
 app.command("ascend")(runs.ascend)
 app.command("sweep")(studies.sweep)
 app.command("survey")(studies.survey)
+app.command("basins")(basins.basins)
 app.command("landscapes")(catalogue.landscapes)
 app.command("optimizers")(catalogue.optimizers)

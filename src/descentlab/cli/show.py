@@ -147,12 +147,12 @@ def _counts(survey: Survey) -> Table:
     table.add_column()
     rows = [
         (
-            "starts that lead to minima not seen",
-            f"{percent(survey.unseen)} (95 %: {percent(low)} to {percent(high)})",
+            "lead to minima not seen",
+            f"{percent(survey.unseen)} of starts (95 %: {percent(low)} to {percent(high)})",
         ),
-        ("probability that no minimum is missing", percent(survey.chance_all_seen)),
-        ("minima there are, with 95 % probability", f"{_up_to(survey.most_minima, len(survey.minima))}"),
-        ("restarts to reach the lowest value", _restarts(survey)),
+        ("all minima were seen", f"with probability {percent(survey.chance_all_seen)}"),
+        ("minima there are", _up_to(survey.most_minima, len(survey.minima))),
+        ("restarts for the lowest", _restarts(survey)),
     ]
     for label, text in rows:
         table.add_row(label, text)
@@ -162,11 +162,15 @@ def _counts(survey: Survey) -> Table:
 def _up_to(most: float, found: int) -> str:
     if not np.isfinite(most):
         return "any number: more starts have to tell"
-    return f"the {found:,} found" if most <= found else f"at most {most:,.0f}"
+    return f"{f'the {found:,} found' if most <= found else f'at most {most:,.0f}'}, with 95 % probability"
 
 
 def _restarts(survey: Survey) -> str:
-    return ", ".join(f"{count:,} for {100 * float(c):g} %" for c, count in survey.restarts.items() if count)
+    low, high = survey.restarts_interval(0.95)
+    said = [f"{count:,} for {100 * float(c):g} %" for c, count in survey.restarts.items() if count]
+    if len(said) == 3 and high is not None and high > low:
+        said[1] += f" ({low:,} to {high:,})"
+    return ", ".join(said)
 
 
 def _rest(survey: Survey) -> str:
@@ -182,36 +186,32 @@ def minima_table(survey: Survey, most: int = MOST_MINIMA) -> Table:
 
     table = _table()
     names = survey.objective.names
+    more = ", …" if len(names) > 3 else ""
     table.add_column(
-        names[0] if len(names) == 1 else f"({', '.join(names[:4])}{', …' if len(names) > 4 else ''})"
+        names[0] if len(names) == 1 else f"({', '.join(names[:3])}{more})", no_wrap=True, overflow="ellipsis"
     )
-    table.add_column("f", justify="right")
-    table.add_column("kind")
-    for name in ("hits", "share", "95 % interval", "steps"):
-        table.add_column(name, justify="right")
+    table.add_column("f", justify="right", no_wrap=True)
+    kinds = any(m.kind != "interior" for m in survey.minima)
+    if kinds:
+        table.add_column("kind", no_wrap=True)
+    for name in ("hits", "share", "95 %", "steps"):
+        table.add_column(name, justify="right", no_wrap=True)
     best = set(survey.best_ones)
     for i, m in enumerate(survey.minima[:most]):
         table.add_row(
-            _cell(tidy(survey, m)),
+            ", ".join(f"{float(c):.4g}" for c in tidy(survey, m)[:3]) + more,
             short(m.value if abs(m.value) >= 1e-9 * survey.value_scale else 0.0),
-            m.kind,
+            *([m.kind] if kinds else []),
             f"{m.hits:,}",
             percent(m.share),
-            f"{100 * m.share_interval[0]:.1f} – {100 * m.share_interval[1]:.1f}",
+            f"{100 * m.share_interval[0]:.1f}–{100 * m.share_interval[1]:.1f}",
             f"{m.steps:,.0f}",
             style="bold" if i in best else "",
         )
-    if len(survey.minima) > most:
-        others = survey.minima[most:]
-        table.add_row(
-            f"… {len(others):,} more",
-            "",
-            "",
-            f"{sum(m.hits for m in others):,}",
-            percent(sum(m.share for m in others)),
-            "",
-            "",
-        )
+    others = survey.minima[most:]
+    if others:
+        total = f"{sum(m.hits for m in others):,}", percent(sum(m.share for m in others))
+        table.add_row(f"… {len(others):,} more", "", *([""] if kinds else []), *total, "", "")
     return table
 
 

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from descentlab.descent import Descent
     from descentlab.survey import Survey
+    from descentlab.survey.basin_results import BasinMap, BasinStrip
     from descentlab.sweep import Sweep
 
 __all__ = [
     "KINDS",
     "animate",
+    "draw_basins",
     "draw_descent",
     "draw_function",
     "draw_landscape",
@@ -196,6 +198,20 @@ def survey_kind(kind: str | None, dim: int) -> str:
             "'minima' shows where they are."
         )
     return kind
+
+
+def draw_basins(basins: BasinMap | BasinStrip, theme: str = "light") -> Figure:
+    """Draw a basin map, or the maps of a strip with one legend: colour by minimum, darker for more steps.
+
+    Minima keep their colours throughout a strip; what reaches none is grey. theme: "light" or "dark".
+    """
+    from descentlab.figures import draw_basin_maps, style
+    from descentlab.survey.basin_results import BasinMap
+
+    chosen = style.theme_of(theme)
+    if isinstance(basins, BasinMap):
+        return draw_basin_maps.draw_map(basins, chosen)
+    return draw_basin_maps.draw_strip(basins, chosen)
 
 
 def animate(run: Descent, path: str | Path, heights: str = "auto", theme: str = "light") -> Path:

@@ -64,9 +64,12 @@ def sweep_method(sweep: Sweep, held: Sequence[str]) -> list[str]:
 
 
 def survey_method(survey: Survey) -> str:
+    """Return how many starts of which design, optimizer, learning rate, steps, bounds and seed in one line."""
+    design = "" if survey.design in ("uniform", "array") else f" {survey.design}"
+    single = "" if survey.precision == "float64" else f", {survey.precision}"
     return (
-        f"{len(survey.assignment):,} starts, {survey.optimizer}, learning rate {survey.learning_rate}, "
-        f"{survey.steps:,} steps, bounds {survey.bounds}, seed {survey.seed}"
+        f"{survey.starts_count:,}{design} starts, {survey.optimizer}, learning rate {survey.learning_rate}, "
+        f"{survey.steps:,} steps, bounds {survey.bounds}, seed {survey.seed}{single}"
     )
 
 

@@ -9,9 +9,18 @@ import numpy as np
 from descentlab.figures import captions, style
 from descentlab.figures.curves import sample_curve
 from descentlab.figures.draw_field import draw_field
+from descentlab.figures.draw_survey_values import (
+    draw_best_of,
+    draw_parallel,
+    draw_steps,
+    draw_waterfall,
+    finished,
+    minimum_colour,
+)
+from descentlab.figures.ends import fates
 from descentlab.figures.fields import sample_field
-from descentlab.figures.results import SurveyData, survey_data
-from descentlab.figures.style import SERIES, Theme
+from descentlab.figures.results import SurveyData, percent, survey_data
+from descentlab.figures.style import Theme
 from descentlab.figures.tracks import evenly
 
 if TYPE_CHECKING:
@@ -21,18 +30,28 @@ if TYPE_CHECKING:
     from descentlab.survey import Survey
 
 MOST_DOTS = 3000
+# Outcomes of fewer starts than this are marked, so that they can be found.
+RARE = 0.03
 
 
-def draw(survey: Survey, heights: str, theme: Theme) -> Figure:
+def draw(survey: Survey, kind: str, heights: str, theme: Theme) -> Figure:
+    """Draw one of the kinds of survey figures."""
+    if kind == "minima":
+        return draw_minima(survey, heights, theme)
+    if kind == "outcomes":
+        return draw_outcomes(survey, heights, theme)
+    if kind == "best_of":
+        return draw_best_of(survey, theme)
+    plain = {"waterfall": draw_waterfall, "parallel": draw_parallel, "steps": draw_steps}
+    return plain[kind](survey, theme)
+
+
+def draw_minima(survey: Survey, heights: str, theme: Theme) -> Figure:
     """Draw the bars, and in one or two variables the landscape with the starts beside them."""
     data = survey_data(survey)
     dim = survey.objective.dim
     height = max(3.6, 1.5 + 0.36 * len(data.bars))
-    notes = [
-        captions.problem(survey.objective),
-        captions.survey_method(survey),
-        "Bars show 95 % Wilson intervals",
-    ]
+    notes = ["Bars show 95 % Wilson intervals"]
     if dim <= 2:
         figure = style.new_figure(10.2, max(height, 4.4), theme)
         left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.05])
@@ -41,18 +60,7 @@ def draw(survey: Survey, heights: str, theme: Theme) -> Figure:
         figure = style.new_figure(7.2, height, theme)
         left = figure.subplots()
     _draw_bars(left, data, theme, coloured=dim <= 2)
-    return style.finish(
-        figure,
-        theme,
-        style.title_text(survey.objective, figure.get_figwidth()),
-        notes,
-        survey.objective.label,
-    )
-
-
-def minimum_colour(index: int) -> str:
-    """Return the colour of the minimum of that rank; those past the palette share grey."""
-    return SERIES[index] if index < len(SERIES) else style.GREY
+    return finished(figure, survey, theme, notes)
 
 
 def _draw_bars(axes: Axes, data: SurveyData, theme: Theme, coloured: bool) -> None:
@@ -104,57 +112,90 @@ def _top(data: SurveyData) -> float:
     return 1.6 * max(minima) if minima and longest > 4 * max(minima) else longest
 
 
-def percent(share: float) -> str:
-    """Write a share, never rounding something to nothing or almost all to all.
-
-    >>> percent(0.12345), percent(0.00001), percent(0.99999)
-    ('12.3 %', '< 0.1 %', '> 99.9 %')
-    """
-    if 0 < share < 0.001:
-        return "< 0.1 %"
-    if 0.999 < share < 1:
-        return "> 99.9 %"
-    return f"{100 * share:.3g} %"
-
-
 def _draw_landscape(figure: Figure, axes: Axes, survey: Survey, heights: str, theme: Theme) -> list[str]:
     """Draw f with a dot for each start, in the colour of its minimum; return notes for the caption."""
     rows = evenly(len(survey.start_points), MOST_DOTS)
     starts, reached = survey.start_points[rows], survey.assignment[rows]
-    notes = [f"Dots are {len(rows):,} of the starts"] if len(rows) < len(survey.start_points) else []
+    notes = [f"Dots are {len(rows):,} of the starts"] if len(rows) < survey.starts_count else []
+    notes += _background(figure, axes, survey, heights, theme, "starts coloured by the minimum they reached")
     minima = np.array([m.point for m in survey.minima]).reshape(-1, survey.objective.dim)
+    if survey.objective.dim == 1:
+        heights_ = np.array([m.value for m in survey.minima])
+        minima = np.column_stack([minima[:, 0], heights_])
+    _draw_dots(axes, _in_plane(survey, starts), reached, minima, _dot_size(survey, len(starts)))
+    return notes
+
+
+def _in_plane(survey: Survey, points: Any) -> Any:
+    """Return where points are in the picture: on the curve, or in the plane."""
+    f = survey.objective
+    return np.column_stack([points[:, 0], f.value(points)]) if f.dim == 1 else points
+
+
+def _dot_size(survey: Survey, count: int) -> float:
+    return 12.0 if survey.objective.dim == 1 else float(np.clip(12000 / max(count, 1), 5, 24))
+
+
+def _background(
+    figure: Figure, axes: Axes, survey: Survey, heights: str, theme: Theme, title: str
+) -> list[str]:
+    """Draw the curve, or the heights in faint grey; return notes for the caption."""
     if survey.objective.dim == 1:
         curve = sample_curve(survey.objective)
         x = style.name_text(survey.objective.names[0])
-        style.set_up(axes, theme, x, "", f"$f$({x}), starts coloured by the minimum they reached")
+        style.set_up(axes, theme, x, "", f"$f$({x}), {title}")
         axes.plot(curve.value.x, curve.value.y, color=theme.muted, linewidth=1.2, zorder=2)
         axes.set_ylim(*curve.value.limits)
         axes.set_xlim(*survey.objective.domain[0])
-        starts = np.column_stack([starts[:, 0], survey.objective.value(starts)])
-        minima = (
-            np.column_stack([minima[:, 0], [m.value for m in survey.minima]])
-            if len(minima)
-            else np.empty((0, 2))
-        )
-        notes += captions.curve_notes([curve])
-        size = 12.0
-    else:
-        field = sample_field(survey.objective, heights)
-        image = draw_field(figure, axes, field, theme, bar=False)
-        # Heights step back, so that the starts' colours can be seen.
-        image.set(cmap="gray", alpha=0.55)
-        axes.set_facecolor(theme.paper)
-        axes.set_title(
-            "starts coloured by the minimum they reached",
-            fontsize=style.NORMAL,
-            color=theme.ink,
-            loc="left",
-            pad=7,
-        )
-        notes += captions.field_notes(field)
-        size = float(np.clip(12000 / max(len(starts), 1), 5, 24))
-    _draw_dots(axes, starts, reached, minima, size)
-    return notes
+        return captions.curve_notes([curve])
+    field = sample_field(survey.objective, heights)
+    image = draw_field(figure, axes, field, theme, bar=False)
+    # Heights step back, so that the starts' colours can be seen.
+    image.set(cmap="gray", alpha=0.55)
+    axes.set_facecolor(theme.paper)
+    axes.set_title(title, fontsize=style.NORMAL, color=theme.ink, loc="left", pad=7)
+    return captions.field_notes(field)
+
+
+def draw_outcomes(survey: Survey, heights: str, theme: Theme) -> Figure:
+    """Draw the starts on the landscape, coloured and marked by how they ended."""
+    data = fates(survey)
+    figure = style.new_figure(7.4, 5.6 if survey.objective.dim == 2 else 4.6, theme)
+    axes = figure.subplots()
+    notes = _background(figure, axes, survey, heights, theme, "starts coloured by how they ended")
+    points, size = _in_plane(survey, data.points), _dot_size(survey, len(data.points))
+    handles = []
+    for z, (outcome, share) in enumerate(data.shares.items()):
+        rows = data.outcomes == outcome
+        # Common outcomes are plain dots, rare ones stand out by size, shape and rim.
+        look = _fate(outcome, share, size)
+        axes.scatter(points[rows, 0], points[rows, 1], zorder=4 + z, **look)
+        label = f"{style.words(outcome)} {percent(share)}"
+        if share >= RARE:
+            handles.append(_dot(look["c"], label))
+        else:
+            handles.append(style.mark(outcome, label, 7))
+    if len(data.points) < survey.starts_count:
+        notes = [f"Dots are {len(data.points):,} of the starts, rare outcomes more than their share", *notes]
+    room = style.legend_above(axes, theme, handles, 4)
+    return finished(figure, survey, theme, notes, room)
+
+
+def _fate(outcome: str, share: float, size: float) -> dict[str, Any]:
+    colour, shape = style.OUTCOMES.get(outcome, (style.GREY, "o"))
+    if share >= RARE:
+        return {"s": size, "marker": "o", "c": colour, "linewidths": 0.0, "alpha": 0.85}
+    if shape == "x":
+        return {"s": 2.5 * size, "marker": shape, "c": colour, "linewidths": 1.2}
+    return {"s": 2.5 * size, "marker": shape, "c": colour, "linewidths": 0.5, "edgecolors": "#000000"}
+
+
+def _dot(colour: str, label: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D(
+        [], [], linestyle="none", marker="o", markersize=6, color=colour, markeredgewidth=0, label=label
+    )
 
 
 def _draw_dots(axes: Axes, starts: Any, reached: Any, minima: Any, size: float) -> None:

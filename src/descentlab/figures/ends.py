@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from descentlab.errors import InputError
+from descentlab.figures.results import short, where
 from descentlab.figures.tracks import evenly
 
 if TYPE_CHECKING:
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 # A picture has no room for more.
-MOST_LEVELS, MOST_LINES, MOST_AXES, MOST_NAMED, MOST_DOTS = 1500, 400, 16, 6, 4000
+MOST_LEVELS, MOST_LINES, MOST_AXES, MOST_NAMED, MOST_DOTS = 600, 400, 16, 6, 4000
 # Heights that span more than this are drawn by their logarithm.
 SPAN = 300.0
 # What ends as this has no value worth drawing.
@@ -48,7 +51,8 @@ class Waterfall:
 
     edges (level + 1,): shares of the starts, from 0; values (level,); minima (level,): the rank of the
     minimum reached, −1 for none. lost: the share of starts that diverged or ended where f is not finite.
-    plateaus: the widest, as (first level, last level, share, number of minima), from the lowest up.
+    plateaus: the widest, as (first level, last level, share, number of minima), from the lowest up; what
+    the picture cannot tell apart is one.
     """
 
     edges: Array
@@ -62,11 +66,12 @@ class Waterfall:
 @dataclass(frozen=True)
 class StepCounts:
     """How many steps starts took. edges (bin + 1,): numbers of steps; shares (group, bin), of all starts;
-    minima: the rank of each group's minimum, −1 for several or none; labels; outcomes: "" for minima."""
+    colours: each group's place among the colours of minima, −1 for the rest and for other outcomes; labels;
+    outcomes: "" for minima."""
 
     edges: Array
     shares: Array
-    minima: tuple[int, ...]
+    colours: tuple[int, ...]
     labels: tuple[str, ...]
     outcomes: tuple[str, ...]
     log: bool
@@ -95,6 +100,20 @@ class Fates:
     shares: dict[str, float]
 
 
+@dataclass(frozen=True)
+class BestOf:
+    """What n restarts find. restarts (n,): 1 up to where the best is all but certain; expected (n,): the
+    expected lowest value; low, high (n,): its 5 % and 95 % quantiles, infinite where no minimum is found
+    that surely; probability (n,): of reaching the lowest value of the survey."""
+
+    restarts: NDArray[np.int64]
+    expected: Array
+    low: Array
+    high: Array
+    probability: Array
+    heights: Heights
+
+
 def heights_of(values: Array, lowest: float, grain: float) -> Heights:
     """Choose how to draw `values`: by logarithm where their heights above `lowest` span decades.
 
@@ -112,18 +131,27 @@ def waterfall(survey: Survey, most: int = MOST_LEVELS) -> Waterfall:
     values, weights, minima = _levels(survey)
     order = np.lexsort([minima, values])
     values, weights, minima = values[order], weights[order], minima[order]
-    drawn = float(weights.sum())
-    grain = survey.same_value
     lowest = float(values[0]) if values.size else 0.0
-    heights = heights_of(values, lowest, grain)
+    heights = heights_of(values, lowest, survey.same_value)
+    lost = _lost(survey)
     edges = np.concatenate([[0.0], np.cumsum(weights)])
+    edges *= (1.0 - lost) / (edges[-1] or 1.0)  # sums round
     if len(values) > most:
         # Only narrow steps go: those within one of `most` equal parts that the picture cannot tell apart.
         kept = np.unique(np.searchsorted(edges[1:], np.linspace(0, edges[-1], most), side="left"))
         kept = np.unique(np.clip(np.append(kept, 0), 0, len(values) - 1))
         edges = np.append(edges[kept], edges[-1])
         values, minima = values[kept], minima[kept]
-    return Waterfall(edges, values, minima, heights, max(0.0, 1.0 - drawn), _plateaus(edges, values, minima, grain))
+    equal = int((values - lowest <= survey.same_value).sum())
+    plateaus = _plateaus(edges, heights(values), minima, equal)
+    return Waterfall(edges, values, minima, heights, lost, plateaus)
+
+
+def _lost(survey: Survey) -> float:
+    """Return the share of starts without a value to draw."""
+    none = survey.assignment < 0
+    drawn = set(np.unique(survey.end_outcomes[none & np.isfinite(survey.values)])) - set(GONE)
+    return sum(n for outcome, n in survey.elsewhere.items() if outcome not in drawn) / survey.starts_count
 
 
 def _levels(survey: Survey) -> tuple[Array, Array, NDArray[np.int64]]:
@@ -143,13 +171,16 @@ def _levels(survey: Survey) -> tuple[Array, Array, NDArray[np.int64]]:
 
 
 def _plateaus(
-    edges: Array, values: Array, minima: NDArray[np.int64], grain: float, most: int = 9, least: float = 0.02
+    edges: Array, heights: Array, minima: NDArray[np.int64], lowest: int, most: int = 9, least: float = 0.02
 ) -> tuple[tuple[int, int, float, int], ...]:
-    """Return the widest plateaus of equal value at minima; the lowest is always one."""
+    """Return the widest plateaus of minima, as high as each other to a hundredth of the picture; the
+    `lowest` levels, which are equally good, are always one."""
+    grain = 0.01 * float(np.ptp(heights)) if len(heights) else 0.0
     found = []
     first = 0
-    for last in range(len(values)):
-        if last + 1 < len(values) and values[last + 1] - values[last] <= grain:
+    for last in range(len(heights)):
+        together = last + 1 < len(heights) and heights[last + 1] - heights[last] <= grain
+        if last + 1 < lowest or (together and last + 1 != lowest):
             continue
         at = minima[first : last + 1]
         if (at >= 0).all():
@@ -159,17 +190,32 @@ def _plateaus(
     return tuple(found[:1] + sorted(wide))
 
 
+def best_of(survey: Survey, points: int = 80) -> BestOf:
+    """Return what to expect of n restarts, n from 1 up to where the best is reached almost surely.
+
+    Raises InputError if no start reached a minimum.
+    """
+    if not survey.minima:
+        raise InputError("No start reached a minimum, so no number of restarts finds one.")
+    # More restarts than there were starts: of those the survey knows too little.
+    last = max(min(2 * (survey.restarts_for(0.99) or 1), survey.starts_count), 10)
+    n = np.unique(np.geomspace(1, last, points).round().astype(np.int64))
+    low, high = survey.best_of_quantiles(n, (0.05, 0.95))
+    values = np.array([m.value for m in survey.minima])
+    heights = heights_of(values, float(values[0]), survey.same_value)
+    return BestOf(n, survey.best_of(n), low, high, survey.chance_of_best(n), heights)
+
+
 def step_counts(survey: Survey, bins: int = 40) -> StepCounts:
     """Return a histogram of the steps taken, by the minimum reached or how the others ended."""
     taken = np.asarray(survey.taken, float)
-    low, high = max(float(taken.min(initial=1.0)), 1.0), float(max(taken.max(initial=1.0), 1.0))
+    # One start in a thousand may lie below the first bin, and is counted in it.
+    low, high = max(float(np.quantile(taken, 0.001)), 1.0), float(max(taken.max(), 1.0))
     log = high / low >= 20
     edges = _edges(low, high, bins, log)
-    groups = [(survey.assignment == i, i, "", "") for i in range(min(len(survey.minima), MOST_NAMED))]
-    if len(survey.minima) > MOST_NAMED:
-        groups.append((survey.assignment >= MOST_NAMED, -1, f"{len(survey.minima) - MOST_NAMED:,} higher minima", ""))
+    groups = _groups(survey)
     none = survey.assignment < 0
-    groups += [(none & (survey.end_outcomes == o), -1, "", o) for o in survey.elsewhere]
+    groups += [(none & (survey.end_outcomes == o), -1, o.replace("_", " "), o) for o in survey.elsewhere]
     counts = [np.histogram(np.clip(taken[rows], edges[0], edges[-1]), edges)[0] for rows, *_ in groups]
     shares = np.array(counts, float).reshape(len(groups), len(edges) - 1) / max(len(taken), 1)
     return StepCounts(
@@ -180,6 +226,29 @@ def step_counts(survey: Survey, bins: int = 40) -> StepCounts:
         tuple(outcome for *_, outcome in groups),
         log,
     )
+
+
+def _groups(survey: Survey) -> list[tuple[NDArray[np.bool_], int, str, str]]:
+    """Return rows, first rank, label and outcome of the minima, one by one, or by value if they are many."""
+    minima = survey.minima
+    if len(minima) <= MOST_NAMED:
+        names = [f"f = {short(_tidy(survey, m.value))} at {where(m.point, 2)}" for m in minima]
+        return [(survey.assignment == i, i, name, "") for i, name in enumerate(names)]
+    values = np.array([m.value for m in minima])
+    first = np.flatnonzero(np.diff(values, prepend=-np.inf) > survey.same_value)
+    groups = []
+    for a, b in itertools.pairwise([*first.tolist(), len(values)][: MOST_NAMED + 1]):
+        several = f" ({b - a:,} minima)" if b - a > 1 else ""
+        rows = (survey.assignment >= a) & (survey.assignment < b)
+        groups.append((rows, len(groups), f"f = {short(_tidy(survey, values[a]))}{several}", ""))
+    if len(first) > MOST_NAMED:
+        rest = int(first[MOST_NAMED])
+        groups.append((survey.assignment >= rest, -1, f"{len(values) - rest:,} higher minima", ""))
+    return groups
+
+
+def _tidy(survey: Survey, value: float) -> float:
+    return 0.0 if abs(value) < 1e-9 * survey.value_scale else float(value)
 
 
 def _edges(low: float, high: float, bins: int, log: bool) -> Array:

@@ -146,7 +146,7 @@ def _axis(sweep: Sweep, name: str) -> Axis:
 
 def survey_data(survey: Survey, most: int = MOST_BARS) -> SurveyData:
     """Return the bars of a survey: the `most` lowest minima, the other minima, the other outcomes."""
-    total = max(len(survey.assignment), 1)
+    total = max(survey.starts_count, 1)
     bars = [
         Bar(
             f"f = {short(m.value)} at {where(m.point)}" + ("" if m.kind == "interior" else f" ({m.kind})"),
@@ -159,27 +159,26 @@ def survey_data(survey: Survey, most: int = MOST_BARS) -> SurveyData:
     ]
     more = survey.minima[most:]
     if more:
-        bars.append(
-            Bar(
-                f"{len(more)} higher minim{'a' if len(more) > 1 else 'um'}",
-                sum(m.hits for m in more) / total,
-                None,
-                None,
-                "minimum",
-            )
-        )
-    names, counts = np.unique(survey.end_outcomes[survey.assignment < 0], return_counts=True)
+        label = f"{len(more):,} higher minim{'a' if len(more) > 1 else 'um'}"
+        bars.append(Bar(label, sum(m.hits for m in more) / total, None, None, "minimum"))
     bars += [
-        Bar(
-            f"ended as: {str(names[k]).replace('_', ' ')}",
-            float(counts[k] / total),
-            None,
-            None,
-            str(names[k]),
-        )
-        for k in np.argsort(-counts, kind="stable")
+        Bar(f"ended as: {outcome.replace('_', ' ')}", count / total, None, None, outcome)
+        for outcome, count in survey.elsewhere.items()
     ]
-    return SurveyData(tuple(bars), len(survey.assignment))
+    return SurveyData(tuple(bars), survey.starts_count)
+
+
+def percent(share: float) -> str:
+    """Write a share, never rounding something to nothing or almost all to all.
+
+    >>> percent(0.12345), percent(0.00001), percent(0.99999)
+    ('12.3 %', '< 0.1 %', '> 99.9 %')
+    """
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    if 0.999 < share < 1:
+        return "> 99.9 %"
+    return f"{100 * share:.3g} %"
 
 
 def short(value: float, digits: int = 4) -> str:

@@ -12,12 +12,28 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 # How a result is computed again is told by `command` and `python`; `judgement` is in the verdicts.
-_LEFT_OUT = {"call", "judgement"}
+_LEFT_OUT = {"call", "judgement", "outcome_codes"}
 
 # What a class offers besides its fields, by name of the class.
 _PROPERTIES: Mapping[str, tuple[str, ...]] = {
     "Descent": ("values", "gradients", "ends", "outcomes", "verdicts", "command", "python"),
     "Sweep": ("varied", "command", "python"),
+    "BasinMap": (
+        "outcomes",
+        "shares",
+        "areas",
+        "elsewhere",
+        "best_share",
+        "entropy",
+        "uncertainty",
+        "uncertainty_exponent",
+        "sentence",
+        "command",
+        "python",
+    ),
+    "BasinStrip": ("labels", "changed", "sentence", "command", "python"),
+    "BasinEntropy": ("is_fractal",),
+    "Uncertainty": ("exponent", "error", "dimension"),
     "Survey": (
         "best",
         "best_ones",
@@ -30,6 +46,7 @@ _PROPERTIES: Mapping[str, tuple[str, ...]] = {
         "chance_all_seen",
         "elsewhere",
         "symmetry",
+        "seriousness",
         "sentence",
         "command",
         "python",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import warnings
 from collections.abc import Callable
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from descentlab.descent import Descent
+    from descentlab.survey import Survey
 
 
 def pictures(found: Exploration) -> dict[str, str]:
-    """Return SVG by name: function, descent, nudged, steps, survey – those that say something here."""
+    """Return SVG by name: function, descent, nudged, steps, survey and its kinds – those that say
+    something here."""
     from descentlab.figures import draw_descent, draw_function, draw_survey
 
     run, nudged, survey = found.descent, found.nudged, found.survey
@@ -33,7 +36,23 @@ def pictures(found: Exploration) -> dict[str, str]:
         wanted["steps"] = lambda: draw_descent(moving, "steps")
     if survey.minima:
         wanted["survey"] = lambda: draw_survey(survey)
+    for kind in survey_kinds(survey):
+        wanted[f"survey_{kind}"] = functools.partial(draw_survey, survey, kind)
     return {name: drawn(draw) for name, draw in wanted.items()}
+
+
+def survey_kinds(survey: Survey) -> tuple[str, ...]:
+    """Return the kinds of survey figure that say more than the shares of the minima do."""
+    several = len(survey.minima) > 1
+    failed = sum(survey.elsewhere.values()) >= 0.01 * survey.starts_count
+    wanted = {
+        "outcomes": failed and survey.objective.dim <= 2,
+        "parallel": several and survey.objective.dim > 2,
+        "best_of": several and survey.best_share < 0.95 and len(survey.best_ones) < len(survey.minima),
+        "waterfall": several or (failed and bool(survey.minima)),
+        "steps": bool(survey.minima),
+    }
+    return tuple(kind for kind, useful in wanted.items() if useful)
 
 
 def drawn(draw: Callable[[], Figure]) -> str:

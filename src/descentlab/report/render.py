@@ -332,11 +332,10 @@ def _minima(found: Exploration) -> dict[str, Any]:
             "point": _point(found.objective.names, tidy(survey, m)),
             "value": number(m.value),
             "kind": {
-                "interior": "inside the box",
-                "boundary": "at the box's edge",
+                "boundary": "at the box’s edge",
                 "kink": "kink",
                 "flat": "flat (degenerate)",
-            }.get(m.kind, m.kind),
+            }.get(m.kind, ""),
             "eigenvalues": _eigenvalues(m),
             "colour": _colour(found, i),
             "hits": m.hits,

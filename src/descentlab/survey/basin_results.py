@@ -63,7 +63,7 @@ class BasinMap:
     @property
     def outcomes(self) -> NDArray[np.str_]:
         """How the descent from each pixel ended, (row, column)."""
-        return np.array(SURVEY_OUTCOMES)[self.outcome_codes]
+        return np.asarray(np.array(SURVEY_OUTCOMES)[self.outcome_codes])
 
     @property
     def fates(self) -> Int[np.ndarray, "row column"]:
@@ -79,12 +79,12 @@ class BasinMap:
     @property
     def x(self) -> Float[np.ndarray, " column"]:
         """The columns' centres."""
-        return _centres(self.box[0], self.assignment.shape[1])
+        return centres(self.box[0], self.assignment.shape[1])
 
     @property
     def y(self) -> Float[np.ndarray, " row"]:
         """The rows' centres."""
-        return _centres(self.box[1], self.assignment.shape[0])
+        return centres(self.box[1], self.assignment.shape[0])
 
     @property
     def shares(self) -> Float[np.ndarray, " minimum"]:
@@ -102,6 +102,10 @@ class BasinMap:
         codes, counts = np.unique(self.outcome_codes[self.assignment < 0], return_counts=True)
         order = np.argsort(-counts, kind="stable")
         return {SURVEY_OUTCOMES[codes[i]]: int(counts[i]) / self.assignment.size for i in order}
+
+    def settled(self, point: Array) -> Array:
+        """Return a point with 0 for coordinates less than a billionth of a side."""
+        return np.where(np.abs(point) < 1e-9 * self.objective.widths, 0.0, point)
 
     @property
     def best_share(self) -> float:
@@ -220,7 +224,8 @@ class BasinStrip:
         return f"<p>{self.sentence}</p>" + figure_html(self.plot())
 
 
-def _centres(side: Array, pixels: int) -> Array:
+def centres(side: Array, pixels: int) -> Array:
+    """Return the coordinates of the pixels' centres along one side of the box, (2,)."""
     return np.asarray(side[0] + (np.arange(pixels) + 0.5) * ((side[1] - side[0]) / pixels))
 
 
@@ -237,6 +242,8 @@ def _found(m: BasinMap) -> str:
             f"{where(m.objective, best.point)}."
         )
     total = sum(each.hits for each in reached) / m.assignment.size
+    if math.isclose(total, m.best_share):
+        return f"{starts} brings {percent(total)} to {len(reached):,} minima, all of the value f = {_height(m, best)}."
     return (
         f"{starts} brings {percent(total)} to {len(reached):,} minima; the lowest value, f = {_height(m, best)}, "
         f"takes {percent(m.best_share)} of the area."
@@ -257,7 +264,7 @@ def _boundaries(m: BasinMap) -> str:
     alpha, error = m.uncertainty.exponent, m.uncertainty.error
     if math.isnan(alpha):
         return ""
-    fit = f"uncertainty exponent {alpha:.2f} ± {error:.2f}, dimension {m.uncertainty.dimension:.2f}"
+    fit = f"uncertainty exponent {alpha:.3f} ± {error:.3f}, dimension {m.uncertainty.dimension:.3f}"
     if m.entropy.is_fractal:
         kind = f"fractal at this resolution (boundary basin entropy {m.entropy.boundary:.2f} > ln 2; {fit})"
     elif alpha >= min(SMOOTH, 1 - 3 * error):

@@ -18,13 +18,13 @@ from descentlab.engine import Progress
 from descentlab.errors import InputError, unknown
 from descentlab.objective import Objective
 from descentlab.reproduce import Call
-from descentlab.survey.basin_results import BasinMap, BasinStrip
+from descentlab.survey.basin_results import BasinMap, BasinStrip, centres
 from descentlab.survey.chunk import Job
 from descentlab.survey.executors import compute
 from descentlab.survey.minima import Catalogue, Minimum
 from descentlab.survey.starts import read_design
 from descentlab.survey.statistics import wilson
-from descentlab.survey.survey import CHUNK, _tolerance, _value_scale
+from descentlab.survey.survey import CHUNK, _settled, _tolerance, _value_scale
 from descentlab.sweep import _check_used, _own, entries
 
 Array = NDArray[np.float64]
@@ -78,14 +78,13 @@ def basin_map(
     ([0, 0, 0, 0, 1, 1, 1, 1], [0.5, 0.5])
     """
     shared = resolution, steps, tolerance, bounds, seed, plane, at
-    call = _call(shared, optimizer, learning_rate, parameters)
-    maps, _ = _maps(f, [(optimizer, learning_rate, parameters)], shared, executor, progress, call)
+    maps, _ = _maps(f, [(optimizer, learning_rate, parameters)], shared, executor, progress)
     return maps[0]
 
 
 def basin_strip(
     f: Objective,
-    learning_rate: Any = (0.001, 0.01, 0.1),
+    learning_rate: Any = "auto",
     optimizer: Any = "gd",
     resolution: int | tuple[int, int] = 256,
     steps: int = 10_000,
@@ -121,8 +120,9 @@ def basin_strip(
     methods = [(name, rate, _own(name, parameters)) for name in names for rate in rates]
     shared = resolution, steps, tolerance, bounds, seed, plane, at
     call = _call(shared, optimizer, learning_rate, parameters)
-    call = replace(call, defaults={**_DEFAULTS, "resolution": 256, "learning_rate": (0.001, 0.01, 0.1)})
-    maps, minima = _maps(f, methods, shared, executor, progress, call)
+    # The command draws up a map where there is one: the resolution, whose default differs, is always said.
+    call = replace(call, defaults={name: _DEFAULTS[name] for name in _DEFAULTS if name != "resolution"})
+    maps, minima = _maps(f, methods, shared, executor, progress)
     return BasinStrip(f, maps, minima, (len(names), len(rates)), call)
 
 
@@ -138,7 +138,6 @@ def _maps(
     shared: tuple[Any, ...],
     executor: Any,
     progress: Progress | None,
-    call: Call,
 ) -> tuple[tuple[BasinMap, ...], tuple[Minimum, ...]]:
     """Return a map for each method, and all minima that any of them reaches, lowest first."""
     resolution, steps, tolerance, bounds, seed, plane, at = shared
@@ -150,7 +149,7 @@ def _maps(
     columns, rows = read_resolution(resolution)
     pair, point = _read_plane(f, plane, at)
     starts = read_design("uniform", _pixels(f, pair, point, columns, rows), f, setups[0].seed)
-    jobs = [Job(setup, starts, _value_scale(f)) for setup in setups]
+    jobs = [_settled(Job(setup, starts, _value_scale(f))) for setup in setups]
     catalogue = Catalogue(f, jobs[0].value_scale)
     found = []
     for k, job in enumerate(jobs):
@@ -158,7 +157,7 @@ def _maps(
         found.append(_descend(job, catalogue, executor, share))
     minima, ranks = catalogue.minima()
     maps = []
-    for job, (ids, outcomes, taken, ends) in zip(jobs, found, strict=True):
+    for method, job, (ids, outcomes, taken, ends) in zip(methods, jobs, found, strict=True):
         assignment = np.append(ranks, np.int32(-1))[ids]
         setup = job.setup
         maps.append(
@@ -178,7 +177,7 @@ def _maps(
                 bounds,
                 setup.seed,
                 job.value_scale,
-                call,
+                _call(shared, *method),
             )
         )
     return tuple(maps), minima
@@ -241,7 +240,9 @@ def read_resolution(given: Any) -> tuple[int, int]:
 def _read_plane(f: Objective, plane: Any, at: Any) -> tuple[tuple[int, int], Array]:
     """Return the two variables of the plane, by index, and the point it goes through, (dim,)."""
     if f.dim < 2:
-        raise InputError("A basin map needs two variables, but f has one; a survey shows where its starts end.")
+        raise InputError(
+            "A basin map needs two variables, but f has one; a survey shows where its starts end."
+        )
     names = list(f.names)
     if plane is None:
         if f.dim > 2:
@@ -261,19 +262,15 @@ def _read_plane(f: Objective, plane: Any, at: Any) -> tuple[tuple[int, int], Arr
         return (names.index(pair[0]), names.index(pair[1])), middle
     point = read_starts(at, f, 0)
     if isinstance(at, (int, np.integer)) or len(point) != 1:
-        raise InputError(f"The plane goes through one point `at` of {f.dim} coordinates ({', '.join(names)}).")
+        raise InputError(
+            f"The plane goes through one point `at` of {f.dim} coordinates ({', '.join(names)})."
+        )
     return (names.index(pair[0]), names.index(pair[1])), point[0]
-
-
-def centres(f: Objective, variable: int, pixels: int) -> Array:
-    """Return the coordinates of the pixels' centres along one variable."""
-    low = f.domain[variable, 0]
-    return np.asarray(low + (np.arange(pixels) + 0.5) * (f.widths[variable] / pixels))
 
 
 def _pixels(f: Objective, pair: tuple[int, int], point: Array, columns: int, rows: int) -> Array:
     """Return the pixels' centres, row by row from the lowest, (pixel, dim)."""
     starts = np.tile(point, (rows * columns, 1))
-    starts[:, pair[0]] = np.tile(centres(f, pair[0], columns), rows)
-    starts[:, pair[1]] = np.repeat(centres(f, pair[1], rows), columns)
+    starts[:, pair[0]] = np.tile(centres(f.domain[pair[0]], columns), rows)
+    starts[:, pair[1]] = np.repeat(centres(f.domain[pair[1]], rows), columns)
     return starts

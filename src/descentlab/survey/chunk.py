@@ -6,7 +6,7 @@ the machine's load, or what was done before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from descentlab.batch import run_ends
 from descentlab.descent import Setup, ending_of
 from descentlab.engine import Ends, Progress, Rows, Trace
 from descentlab.objective import Objective
-from descentlab.stationary import directions, merge
+from descentlab.stationary import directions, merge, polish
 from descentlab.survey.starts import Starts
 from descentlab.verdict import ARRIVED, OUTCOMES, Ending, judge
 
@@ -29,10 +29,10 @@ Array = NDArray[np.float64]
 CRASHED = "crashed"
 SURVEY_OUTCOMES = (*OUTCOMES, CRASHED)
 KINDS = ("interior", "boundary", "kink", "flat")
-# Ends are judged a cell at a time: cells this long, in box sides, are half of what counts as arrived. In single
-# precision ends scatter more, and Newton's method starts from further away.
-CELL = {"float64": ARRIVED / 2, "float32": 1e-4}
-NEAR = {"float64": ARRIVED, "float32": 1e-3}
+# Ends are judged a cell at a time: cells this long, in box sides, are half of what counts as arrived.
+CELL = ARRIVED / 2
+# Ends in single precision scatter more: cells they are polished from, and how far they may be moved.
+ROUGH_CELL, ROUGH_NEAR = 1e-4, 1e-3
 # The same minimum: a chain of points, each within this of the next in every coordinate, in box sides, and in value,
 # in units of the job's value_scale. Descents come to rest anywhere on a flat set.
 SAME_PLACE = {"interior": 1e-6, "boundary": 1e-6, "kink": 1e-6, "flat": 0.02}
@@ -63,7 +63,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Chunk:
-    """What became of the starts number first, first + 1, …
+    """What became of the starts from number `first` on.
 
     starts, ends (start, dim); values, slopes (start,): f and the norm of its gradient over the
     coordinates not held at a bound, at the end; outcomes (start,), indices into SURVEY_OUTCOMES;
@@ -83,27 +83,18 @@ class Chunk:
 
 def run_chunk(job: Job, first: int, count: int, cores: int = 1, progress: Progress | None = None) -> Chunk:
     """Descend from the starts number first … first + count − 1, and judge where they ended."""
-    setup, f = job.setup, job.objective
+    setup = job.setup
     starts = job.starts.points(first, count)
     rows = Rows(starts, np.full(count, setup.base_rate), np.full(count, setup.steps))
     ends = run_ends(setup.method, rows, setup.tolerance, progress, cores)
-    found = _judge_ends(job, rows, ends)
-    points = ends.points
-    if setup.method.precision == "float32":  # polished in double precision
-        points = np.where(np.isfinite(found.places), found.places, points)
-    reached, places = _distinct(job, found)
-    ending = _ending(setup, rows, Ends(points, ends.taken, ends.ended, ends.tails[:0], ends.tail_rates[:0]))
-    return Chunk(
-        first,
-        starts,
-        points,
-        ending.values,
-        ending.slope,
-        found.outcomes,
-        ends.taken,
-        reached,
-        places,
-    )
+    with np.errstate(all="ignore"):
+        if setup.method.precision == "float32":
+            ends = _polished(setup, rows, ends)
+        found = _judge_ends(job, rows, ends)
+        reached, places = _distinct(job, found)
+        ending = _ending(setup, rows, ends)
+        values, slopes = ending.values, ending.slope
+    return Chunk(first, starts, ends.points, values, slopes, found.outcomes, ends.taken, reached, places)
 
 
 @dataclass(frozen=True)
@@ -137,38 +128,62 @@ def _judge_cells(job: Job, rows: Rows, ends: Ends, found: _Found) -> None:
     A cell's verdict depends on the cell alone, so what a row is told does not depend on the other
     rows. It holds for every row of the cell close enough to the place found.
     """
-    f, precision = job.objective, job.setup.method.precision
-    # A cell is a box of space, and which coordinates are held at a bound.
     resting = np.flatnonzero(ends.ended & np.isfinite(ends.points).all(axis=1))
     if not resting.size:
         return
     x = ends.points[resting]
-    low, high = f.domain.T
-    clipped = job.setup.method.bounds == "clip"
-    edge = (np.where(x <= low, 1, 0) + np.where(x >= high, 2, 0)) * clipped
-    size = CELL[precision]
-    cells = np.round((x - low) / f.widths / size)
-    first, inverse = _group(np.concatenate([cells, edge], axis=1))
-    middles = low + cells[first] * size * f.widths
-    middles = np.where(edge[first] == 1, low, np.where(edge[first] == 2, high, middles))
-    tail = Ends(
-        middles,
-        ends.taken[resting[first]],
-        np.ones(len(first), bool),
-        np.empty((0, 2, f.dim)),
-        np.empty((0, 1)),
-    )
-    same = Rows(middles, rows.rates[resting[first]], rows.steps[resting[first]])
-    judgement = judge(_ending(job.setup, same, tail))
+    middles, first, inverse = _cells(job.setup, x, CELL)
+    some = resting[first]
+    same = Rows(middles, rows.rates[some], rows.steps[some])
+    judgement = judge(_ending(job.setup, same, replace(ends, points=middles, taken=ends.taken[some])))
     settled = np.isin(judgement.outcomes, ("minimum", "maximum", "saddle", "kink", "at_bound"))
     settled &= np.isfinite(judgement.places).all(axis=1)
     place = judgement.places[inverse]
-    near = np.abs((place - x) / f.widths).max(axis=1) <= NEAR[precision]
-    good = settled[inverse] & near
+    good = settled[inverse] & (np.abs((place - x) / job.objective.widths).max(axis=1) <= ARRIVED)
     at = resting[good]
     found.outcomes[at] = _code(judgement.outcomes, OUTCOMES)[inverse[good]]
     found.kinds[at] = _kinds(judgement.outcomes, judgement.kinds)[inverse[good]]
     found.places[at] = place[good]
+
+
+def _cells(setup: Setup, x: Array, size: float) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
+    """Put the points x (row, dim) into cells, `size` box sides long; return the cells' middles (cell, dim), the
+    first row of each, and the cell of every row.
+
+    Under bounds="clip" points on the box's edge are in cells of their own, with middles on that edge.
+    """
+    f = setup.method.objective
+    low, high = f.domain.T
+    edge = np.where(x <= low, 1, 0) + np.where(x >= high, 2, 0)
+    edge *= setup.method.bounds == "clip"
+    cells = np.round((x - low) / f.widths / size)
+    first, inverse = _group(np.concatenate([cells, edge], axis=1))
+    middles = low + cells[first] * size * f.widths
+    middles = np.where(edge[first] == 1, low, np.where(edge[first] == 2, high, middles))
+    return middles, first, inverse
+
+
+def _polished(setup: Setup, rows: Rows, ends: Ends) -> Ends:
+    """Return the ends of a descent in single precision, polished by Newton's method in double."""
+    f = setup.method.objective
+    low, high = f.domain.T
+    x = ends.points
+    if setup.method.bounds == "clip":  # bounds are rounded in single precision
+        x = np.where(x <= low.astype(np.float32), low, np.where(x >= high.astype(np.float32), high, x))
+    middles, first, inverse = _cells(setup, np.nan_to_num(x, posinf=0.0, neginf=0.0), ROUGH_CELL)
+    some = Rows(middles, rows.rates[first], rows.steps[first])
+    held = _ending(setup, some, replace(ends, points=middles, taken=ends.taken[first])).held
+    place, found = polish(f, middles, ~held)
+    near = np.abs((place[inverse] - x) / f.widths).max(axis=1) <= ROUGH_NEAR
+    lower = f.value(place)[inverse] <= f.value(x)
+    # At rest: ended, or moving no more than single precision's rounding.
+    rest = ends.ended.copy()
+    rounding = 16 * np.finfo(np.float32).eps * np.abs(x[~ends.ended])
+    rest[~ends.ended] = (np.ptp(ends.tails, axis=1) <= rounding).all(axis=1)
+    good = found[inverse] & near & lower & rest
+    points = np.where(good[:, None], place[inverse], x)
+    still = good[~ends.ended]
+    return Ends(points, ends.taken, ends.ended | good, ends.tails[~still], ends.tail_rates[~still])
 
 
 def _group(keys: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -33,8 +33,10 @@ class Isolation:
         self._worker: Worker | None = None
         self._death = ""
 
-    def chunk(self, first: int, count: int) -> Chunk:
+    def chunk(self, first: int, count: int, sure: bool = False) -> Chunk:
         """Compute the chunk in a process of its own; starts that kill it get the outcome "crashed".
+
+        sure: whether it is known that the chunk kills its process; else it is given one more chance.
 
         The others get the results they would have had without those, to the bit: they are computed in one go.
 
@@ -42,8 +44,8 @@ class Isolation:
         """
         points = self._job.starts.points(first, count)
         with self._ending():
-            chunk = self._run(first, points)
-            if chunk is not None:  # it had died of something else
+            chunk = None if sure else self._run(first, points)
+            if chunk is not None:  # the process had died of something else
                 return chunk
             self._try_some(first, points)
             bad = self._culprits(first, points, 0, count)

@@ -96,7 +96,10 @@ def _in_workers(job: Job, packed: bytes, ranges: Sequence[Range], count: int) ->
         isolation = Isolation(job, packed)
         for place, (first, size) in enumerate(ranges):
             result = pool.result(place)
-            yield isolation.chunk(first, size) if result is None else opened(result, first, size)
+            if result is None:
+                yield isolation.chunk(first, size, sure=True)
+            else:
+                yield opened(result, first, size)
 
 
 class _Pool:

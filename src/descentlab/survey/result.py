@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,12 @@ from descentlab.objective import Objective
 from descentlab.reproduce import Call, command_line, python_lines
 from descentlab.survey import statistics
 from descentlab.survey.minima import Minimum
-from descentlab.survey.seriousness import sentences
+from descentlab.survey.seriousness import sentences, seriousness
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
 # Minima this close in value, against the spread of values over the box, are equally good.
 SAME_VALUE = 1e-9
@@ -114,6 +115,10 @@ class Survey:
         return statistics.chance_all_seen(len(self._hits), sum(self._hits))
 
     @property
+    def _values(self) -> list[float]:
+        return [m.value for m in self.minima]
+
+    @property
     def _hits(self) -> list[int]:
         return [m.hits for m in self.minima]
 
@@ -139,6 +144,31 @@ class Survey:
         if not 0 < confidence < 1:
             raise InputError(f"The confidence lies between 0 and 1, but it is {confidence!r}.")
         return statistics.restarts_needed(self.best_share, confidence)
+
+    def restarts_interval(self, confidence: float = 0.95) -> tuple[int, int | None]:
+        """Return a 95 % interval of `restarts_for(confidence)`; None for its upper end where no start
+        reached a minimum."""
+        hits = sum(self.minima[i].hits for i in self.best_ones)
+        return statistics.restarts_interval(hits, self.starts_count, confidence)
+
+    def best_of(self, restarts: ArrayLike) -> NDArray[np.float64]:
+        """Return the expected lowest value of that many random starts, over the tries in which some
+        start reaches a minimum; see `statistics.best_of`.
+
+        restarts: n ≥ 1, any shape, which is the shape returned. NaN if no start reached a minimum.
+        """
+        return statistics.best_of(self._values, self._hits, self.starts_count, restarts)
+
+    def best_of_quantiles(
+        self, restarts: ArrayLike, levels: Sequence[float] = (0.05, 0.5, 0.95)
+    ) -> NDArray[np.float64]:
+        """Return quantiles of the lowest value of that many random starts: by default 5 %, the median
+        and 95 %; infinite where no minimum is reached that surely."""
+        return statistics.best_of_quantiles(self._values, self._hits, self.starts_count, restarts, levels)
+
+    def chance_of_best(self, restarts: ArrayLike) -> NDArray[np.float64]:
+        """Return the probability that one of that many random starts reaches the lowest value found."""
+        return statistics.chance_of_best(min(self.best_share, 1.0), restarts)
 
     @property
     def restarts(self) -> Mapping[str, int | None]:
@@ -168,6 +198,11 @@ class Survey:
     def sentence(self) -> str:
         """Say what was found, and whether the local-minima problem is serious here."""
         return sentences(self)
+
+    @property
+    def seriousness(self) -> str:
+        """Answer in one sentence: is the local-minima problem serious here? "" if no minimum was found."""
+        return seriousness(self)
 
     @property
     def command(self) -> str:

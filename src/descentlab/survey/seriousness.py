@@ -38,7 +38,7 @@ ENDED = {
 }
 _REMEDIES = {
     "out_of_steps": "give more steps",
-    "diverged": "take a smaller learning rate",
+    "diverged": "take a smaller learning rate, or keep to the box",
     "cycle": "take a smaller learning rate",
     "nonfinite": "take a smaller learning rate or another box",
     "left_domain": "take a smaller learning rate or another box",
@@ -54,7 +54,7 @@ def sentences(survey: Survey) -> str:
         said = [f"None of {_starts(survey)} reached a minimum: they ended {ended}."]
         said.append(_remedy(survey.elsewhere))
     else:
-        said = [_found(survey), _problem(survey), _failures(survey), _missing(survey)]
+        said = [_found(survey), seriousness(survey), _failures(survey), _missing(survey)]
     return " ".join(part for part in [*said, ending(survey)] if part)
 
 
@@ -67,7 +67,15 @@ def _found(survey: Survey) -> str:
     count = len(survey.minima)
     found = f"{count:,} minim{'um was' if count == 1 else 'a were'} found from {_starts(survey)}"
     best = len(survey.best_ones)
-    lowest = "its value is" if count == 1 else f"all {count:,} have the value" if best == count else ""
+    lowest = (
+        "its value is"
+        if count == 1
+        else "both have the value"
+        if best == count == 2
+        else f"all {count:,} have the value"
+        if best == count
+        else ""
+    )
     lowest = lowest or "the lowest value is"
     value = survey.minima[0].value
     value = 0.0 if abs(value) < 1e-9 * survey.value_scale else value
@@ -84,13 +92,15 @@ def _places(survey: Survey) -> str:
     return " and ".join(filter(None, [", ".join(values[:-1]), values[-1]]))
 
 
-def _problem(survey: Survey) -> str:
-    """Say whether local minima are a problem, and what it takes to get past them."""
+def seriousness(survey: Survey) -> str:
+    """Say whether local minima are a problem, and what it takes to get past them; "" without a minimum."""
+    if not survey.minima:
+        return ""
     best, settled = survey.best_share, sum(m.share for m in survey.minima)
     it = "it" if len(survey.best_ones) == 1 else "one of these"
     if len(survey.best_ones) == len(survey.minima):
-        everyone = "every start reaches" if settled == 1 else f"{percent(best)} of starts reach"
-        return f"Local minima are no problem here: {everyone} {it}."
+        everyone = "every start" if not survey.elsewhere else "every start that settles"
+        return f"Local minima are no problem here: {everyone} reaches {it}."
     if best >= NO_PROBLEM:
         return f"Local minima are no problem here: {percent(best)} of starts reach {it}."
     if best >= NO_PROBLEM * settled:

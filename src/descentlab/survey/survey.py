@@ -43,9 +43,10 @@ _DEFAULTS = {
 CHUNK, CHUNK_UNTIL = 65_536, 8_192
 # A result holds this many starts one by one; of more it holds the counts.
 KEPT = 1 << 20
-# A start is done once its gradient is this small against the box's curvature times its side:
-# four digits above the rounding of a gradient.
-GRADIENT_DONE = {"float64": 1e-11, "float32": 1e-5}
+# A start is done once its gradient is this small against the box's curvature times its side: in double
+# precision four digits above the rounding of a gradient; in single precision at its rounding, because a flat
+# part of the landscape must not count as done.
+GRADIENT_DONE = {"float64": 1e-11, "float32": 1e-8}
 
 
 def survey(
@@ -70,7 +71,7 @@ def survey(
     starts: how many, or an array (start, dim) – shares are then of that array. design: how they are
     placed in the box – "uniform" (independent: only then are shares honest), "sobol", "latin",
     "grid" or "normal". The other settings are those of `descend`; tolerance None stands for 1e-11 of
-    the box's largest curvature times its shortest side (1e-5 in float32), and learning_rate "auto"
+    the box's largest curvature times its shortest side (1e-8 in float32), and learning_rate "auto"
     follows the curvature, so that scaling f or x changes nothing. bounds="clip" keeps to the box: the
     question is which minima it holds. precision="float32" descends in single precision and polishes
     in double.
@@ -94,12 +95,14 @@ def survey(
     setup = prepare(
         f, optimizer, learning_rate, steps, limit, bounds, seed, precision, parameters, ascent=False
     )
-    job = _settled(Job(setup, read_design(design, starts, f, setup.seed), _value_scale(f)))
+    job = Job(setup, read_design(design, starts, f, setup.seed), _value_scale(f))
+    if store is None:  # to a store more starts may be added, and all must be computed alike
+        job = _settled(job)
     size = CHUNK if condition is None else CHUNK_UNTIL
     catalogue, rows = Catalogue(f, job.value_scale), _Rows(f.dim)
     stopped = ""
     with open_store(store, job, size) as kept:
-        done = _chunks(job, size, kept, executor)
+        done = _chunks(job, kept, executor)
         began, fresh = time.perf_counter(), 0
         try:
             for chunk, is_new in done:
@@ -107,6 +110,8 @@ def survey(
                 if is_new:
                     kept.write(chunk, reached)
                     fresh += len(reached)
+                else:
+                    kept.confirm(chunk, reached)
                 rows.add(chunk, reached)
                 seen = _snapshot(catalogue, job.starts.count, fresh, time.perf_counter() - began)
                 if progress is not None:
@@ -136,9 +141,9 @@ def survey(
     return _result(job, catalogue, rows, stopped, Call(given, dict(parameters), _DEFAULTS))
 
 
-def _chunks(job: Job, size: int, kept: Store, executor: Any) -> Generator[tuple[Chunk, bool], None, None]:
+def _chunks(job: Job, kept: Store, executor: Any) -> Generator[tuple[Chunk, bool], None, None]:
     """Yield the chunks in the order of their starts, and whether each was computed now."""
-    total = job.starts.count
+    total, size = job.starts.count, kept.size
     ranges = [(first, min(size, total - first)) for first in range(0, total, size)]
     missing = [each for each in ranges if not kept.has(*each)]
     new = set(missing)
@@ -148,7 +153,7 @@ def _chunks(job: Job, size: int, kept: Store, executor: Any) -> Generator[tuple[
             if (first, count) in new:
                 yield next(computed), True
             else:
-                yield kept.read(first, count), False
+                yield kept.read(first, count, whole=first < KEPT), False
     finally:
         computed.close()
 

@@ -83,8 +83,13 @@ def attempt(job: Job, first: int, count: int, points: NDArray[np.float64] | None
         given = replace(job, starts=cast("Starts", _Given(points)))
         return replace(run_chunk(given, 0, count, cores=1), first=first)
     except Exception as error:
-        summary = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
-        return Failure(summary, traceback.format_exc())
+        return Failure(f"{type(error).__name__}: {_gist(error)}", traceback.format_exc())
+
+
+def _gist(error: Exception) -> str:
+    """Return the line of an error's message that says most: the first, or the last of a quoted traceback."""
+    lines = str(error).strip().splitlines() or [""]
+    return lines[-1] if "Traceback" in lines[0] else lines[0]
 
 
 def opened(result: Chunk | Failure, first: int, count: int) -> Chunk:
@@ -100,10 +105,9 @@ def lost(first: int, count: int, error: Exception) -> Exception:
     """Return the error to raise where a range of starts failed on its way, not by itself."""
     if isinstance(error, (InputError, WorkError)):
         return error
-    reason = (str(error).strip().splitlines() or [""])[0]
     return WorkError(
         f"The starts number {first:,} to {first + count - 1:,} could not be computed elsewhere: "
-        f"{type(error).__name__}: {reason} Workers need the same packages as this process."
+        f"{type(error).__name__}: {_gist(error)} Workers need the same packages as this process."
     )
 
 
