@@ -168,7 +168,8 @@ def fixed_length(objective: Objective, cap: int = CAP) -> Peer:
             return np.stack(compiled(tuple(map(jnp.asarray, starts.T))), axis=1)
 
     def way(starts: Points) -> Points:
+        lots = [starts[first : first + LOTS] for first in range(0, len(starts), LOTS)]
         with ThreadPoolExecutor(2) as pool:
-            return np.concatenate(list(pool.map(lot, np.split(starts, len(starts) // LOTS))))
+            return np.concatenate(list(pool.map(lot, lots)))
 
     return way

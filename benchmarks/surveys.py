@@ -67,7 +67,7 @@ def table(rounds: int) -> str:
     ours = Contestant(f"descentlab: survey, {MANY:,} starts", lambda x: dl.survey(f, starts=len(x)), MANY, 1)
     return "\n\n".join(
         [
-            f"## Survey of peaks, microseconds a start\n\n{packages}. Everyone with the same analytic gradient.",
+            f"## Survey of peaks, microseconds a start\n\n{packages}. The peers have the analytic gradient.",
             _rows(time_rounds(f, [ours, *contestants], rounds), [ours, *contestants]),
             "All find the same minima:\n\n" + "\n".join(f"- {line}" for line in agreement),
         ]

@@ -17,6 +17,7 @@ import descentlab as dl
 from descentlab.cli import main
 from descentlab.cli.read import read_objective
 from descentlab.report import Exploration, as_data, explore
+from descentlab.report.pictures import survey_kinds
 from descentlab.report.render import evidence, number, prose, step_table, thinned
 
 HOSTILE = '</script><script>alert("x")</script><img src=x onerror=y>&'
@@ -184,7 +185,7 @@ def test_the_mathematics_is_well_formed_mathml(page: str) -> None:
 
 def test_the_figures_are_well_formed_svg(page: str) -> None:
     figures = re.findall(r"<svg\b.*?</svg>", page, re.DOTALL)
-    assert len(figures) == 5
+    assert len(figures) == 8
     for source in figures:
         assert ElementTree.fromstring(source).get("aria-label")
 
@@ -292,6 +293,42 @@ def test_the_command_writes_the_file_and_a_short_summary(
         "seconds",
         "versions",
     } <= set(data)
+
+
+# The survey
+
+
+@pytest.mark.parametrize(
+    ("f", "settings", "kinds"),
+    [
+        (dl.formula("x^2"), {}, ("steps",)),
+        (dl.landscape("himmelblau"), {}, ("waterfall", "steps")),  # equally low, so no restarts to speak of
+        (dl.formula("cos(2*pi*x) + x^2"), {}, ("best_of", "waterfall", "steps")),
+        (dl.landscape("rastrigin", 3), {}, ("parallel", "best_of", "waterfall", "steps")),
+        (
+            dl.formula("x^4 - 3x^2 + x + sin(5x)"),
+            {"learning_rate": 0.035, "bounds": "free", "steps": 300},
+            ("outcomes", "best_of", "waterfall", "steps"),
+        ),
+        (dl.formula("x + 0*y"), {"bounds": "free", "steps": 20}, ("outcomes",)),
+    ],
+    ids=["one", "equal", "several", "many variables", "failures", "nothing"],
+)
+def test_the_report_draws_what_suits_the_survey(
+    f: dl.Objective, settings: dict[str, Any], kinds: tuple[str, ...]
+) -> None:
+    assert survey_kinds(dl.survey(f, 200, **settings)) == kinds
+
+
+def test_the_survey_is_judged_and_its_figures_are_there(course: Exploration, page: str) -> None:
+    said = words_of(page)
+    assert course.survey.seriousness in said
+    assert "met with probability" in said
+    titles = " ".join(re.findall(r"<!-- (.*?) -->", page))
+    for title in ("where they ended", "probability that one of them is the best", "how many steps they took"):
+        assert title in titles
+    # Not overloaded: two figures are folded away.
+    assert len(re.findall(r"<details>\s*<summary>(?:All starts|How many steps)", page)) == 2
 
 
 # Pieces

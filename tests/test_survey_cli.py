@@ -248,15 +248,26 @@ def test_ctrl_c_at_a_terminal_leaves_a_result() -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupt_without_a_terminal_leaves_json() -> None:
-    words = [sys.executable, "-m", "descentlab", "survey", "peaks", "--starts", "100000000", "--json"]
-    work = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(10)  # nothing tells from outside that the first chunk is done, and none has to be
+def test_an_interrupt_without_a_terminal_leaves_json_and_a_store_to_go_on_from(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    survey = ["survey", "peaks", "--starts", "100000000", "--store", str(store), "--json"]
+    work = subprocess.Popen(
+        [sys.executable, "-m", "descentlab", *survey],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 120
+    while not list(store.glob("*.parquet")):
+        assert time.monotonic() < until
+        assert work.poll() is None
+        time.sleep(0.1)
     work.send_signal(signal.SIGINT)
-    out, err = work.communicate(timeout=200)
+    out, err = work.communicate(timeout=120)
     assert work.returncode == 130
     data: dict[str, Any] = json.loads(out)
     assert data["stopped"] == "interrupted"
     assert 0 < data["starts_count"] < 100_000_000
     assert sum(data["outcomes"].values()) == data["starts_count"]
+    assert "the same command goes on from there" in data["sentence"]
     assert "Ctrl-C again" in err

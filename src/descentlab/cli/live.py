@@ -137,10 +137,10 @@ def clock(seconds: float) -> str:
 def share(number: float) -> str:
     """Write a share with two digits.
 
-    >>> share(0.000123), share(0.2)
-    ('0.012 %', '20 %')
+    >>> share(0.000123), share(0.2), share(1e-7)
+    ('0.012 %', '20 %', '0.0001 %')
     """
-    return f"{float(f'{100 * number:.2g}'):.12g} %"
+    return f"{float(f'{100 * max(number, 1e-6):.2g}'):.12g} %"
 
 
 def _rounded(rate: float) -> str:

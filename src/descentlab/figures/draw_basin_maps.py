@@ -239,7 +239,7 @@ def _measures(m: BasinMap) -> str:
     entropy, doubt = m.entropy, m.uncertainty
     if math.isnan(doubt.exponent):
         return f"Basin entropy {entropy.basin:.3g}"
-    relation = "> ln 2: fractal" if entropy.is_fractal else "≤ ln 2"
+    relation = ">\u00a0ln\u00a02: fractal" if entropy.is_fractal else "≤\u00a0ln\u00a02"
     return (
         f"Basin entropy {entropy.basin:.3g}, of the boundaries {entropy.boundary:.3g} ({relation}); uncertainty "
         f"exponent {doubt.exponent:.3f} ± {doubt.error:.3f}, boundary dimension {doubt.dimension:.3f}"

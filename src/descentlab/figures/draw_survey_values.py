@@ -246,7 +246,7 @@ def draw_steps(survey: Survey, theme: Theme) -> Figure:
         data.shares, data.colours, data.labels, data.outcomes, strict=True
     ):
         colour = style.OUTCOMES.get(outcome, (style.GREY, ""))[0] if outcome else minimum_colour(rank)
-        look = {"facecolor": colour, "edgecolor": theme.paper, "linewidth": 0.3}
+        look: dict[str, Any] = {"facecolor": colour, "edgecolor": theme.paper, "linewidth": 0.3}
         if outcome:
             look |= {"facecolor": theme.faint, "edgecolor": colour, "hatch": "////"}
         axes.bar(
@@ -256,7 +256,7 @@ def draw_steps(survey: Survey, theme: Theme) -> Figure:
             base,
             align="edge",
             zorder=3,
-            **look,  # type: ignore[arg-type]
+            **look,
         )
         base = base + shares
         handles.append(Patch(**look, label=label))

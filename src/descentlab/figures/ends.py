@@ -135,7 +135,6 @@ def waterfall(survey: Survey, most: int = MOST_LEVELS) -> Waterfall:
     heights = heights_of(values, lowest, survey.same_value)
     lost = _lost(survey)
     edges = np.concatenate([[0.0], np.cumsum(weights)])
-    edges *= (1.0 - lost) / (edges[-1] or 1.0)  # sums round
     if len(values) > most:
         # Only narrow steps go: those within one of `most` equal parts that the picture cannot tell apart.
         kept = np.unique(np.searchsorted(edges[1:], np.linspace(0, edges[-1], most), side="left"))
@@ -236,7 +235,7 @@ def _groups(survey: Survey) -> list[tuple[NDArray[np.bool_], int, str, str]]:
         return [(survey.assignment == i, i, name, "") for i, name in enumerate(names)]
     values = np.array([m.value for m in minima])
     first = np.flatnonzero(np.diff(values, prepend=-np.inf) > survey.same_value)
-    groups = []
+    groups: list[tuple[NDArray[np.bool_], int, str, str]] = []
     for a, b in itertools.pairwise([*first.tolist(), len(values)][: MOST_NAMED + 1]):
         several = f" ({b - a:,} minima)" if b - a > 1 else ""
         rows = (survey.assignment >= a) & (survey.assignment < b)

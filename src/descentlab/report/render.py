@@ -361,7 +361,7 @@ def _eigenvalues(minimum: Minimum) -> Markup:
 
 def _colour(found: Exploration, index: int) -> str:
     """Return the colour this minimum has in the survey's figure."""
-    from descentlab.figures.draw_surveys import minimum_colour
+    from descentlab.figures.draw_survey_values import minimum_colour
 
     return minimum_colour(index) if found.objective.dim <= 2 else "var(--bar)"
 

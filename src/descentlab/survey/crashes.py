@@ -104,9 +104,11 @@ class Isolation:
         )
 
     def _culprits(self, first: int, points: NDArray[np.float64], low: int, high: int) -> list[int]:
-        """Return which of the points low … high − 1, which killed a process, each kill one alone."""
+        """Return which of the points low … high − 1, which have just killed a process, each kill one alone."""
         if high - low == 1:
-            if self._run(first + low, points[low:high]) is not None:
+            # Only these signals may have come from outside and have nothing to do with the start.
+            from_outside = self._death in ("signal SIGKILL", "signal SIGTERM")
+            if from_outside and self._run(first + low, points[low:high]) is not None:
                 return []
             self._blame(first + low, points[low])
             return [low]

@@ -71,9 +71,9 @@ def unseen_interval(hits: Counts, starts: int, confidence: float = CONFIDENCE) -
     matters for a handful of starts. With everything hit often it is [0, z²/(N + z²)], about
     [0, 3.84/N] at 95 %.
 
-    Over simulated surveys a 95 % interval covers 93 to 97 % where 20 minima or more are hit once and
-    93 % or more everywhere: it has to cover more where there is almost surely nothing unseen, and
-    where one or two rare minima decide, because n₁ then takes too few values.
+    Over simulated surveys a 95 % interval covers 93 to 97 % where 20 minima are hit once and 20 starts
+    hit others, and 93 % or more everywhere: it has to cover more where there is almost surely nothing
+    unseen, and where one or two rare minima decide, because n₁ then takes too few values.
 
     hits: how many starts reached each minimum; starts: all of them, those that reached none included
     (those are starts that did not lead to an unseen minimum). Raises InputError as `unseen_share`

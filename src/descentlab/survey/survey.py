@@ -96,6 +96,11 @@ def survey(
         f, optimizer, learning_rate, steps, limit, bounds, seed, precision, parameters, ascent=False
     )
     job = Job(setup, read_design(design, starts, f, setup.seed), _value_scale(f))
+    if condition is not None and not job.starts.honest:
+        raise InputError(
+            f"until='{until}' rests on independent uniform starts, but the design is '{job.starts.design}'. "
+            "Leave one of them out."
+        )
     if store is None:  # to a store more starts may be added, and all must be computed alike
         job = _settled(job)
     size = CHUNK if condition is None else CHUNK_UNTIL
