@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -21,6 +22,7 @@ from descentlab.survey.minima import Catalogue, _bin, _median
 from descentlab.survey.starts import read_design
 from descentlab.verdict import judge
 
+survey_module = importlib.import_module("descentlab.survey.survey")
 LANDSCAPES = json.loads((Path(__file__).parent / "data" / "landscapes.json").read_text())
 
 
@@ -234,3 +236,28 @@ def test_medians_of_binned_steps_are_within_four_percent() -> None:
         assert (np.diff(_bin(np.sort(steps))) >= 0).all()
         middle = _median(np.bincount(bins))
         assert middle == pytest.approx(np.median(steps), rel=0.04, abs=0 if top < 128 else 1)
+
+
+# Ctrl-C
+
+
+def test_ctrl_c_between_two_chunks_leaves_counts_and_columns_in_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pressed while a chunk is being added: at the worst moment, between the counts and the columns."""
+    import signal
+
+    monkeypatch.setattr(survey_module, "CHUNK", 500)
+    add = Catalogue.add
+    calls = []
+
+    def pressed(self: Catalogue, chunk: Chunk) -> Any:
+        reached = add(self, chunk)
+        calls.append(chunk.first)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return reached
+
+    monkeypatch.setattr(Catalogue, "add", pressed)
+    s = dl.survey(landscape("himmelblau"), starts=5000)
+    assert s.stopped == "interrupted"
+    assert s.starts_count == len(s.assignment) == sum(s.outcomes.values()) == 1000
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

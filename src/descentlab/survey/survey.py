@@ -24,7 +24,7 @@ from descentlab.survey.result import Survey
 from descentlab.survey.starts import read_design
 from descentlab.survey.statistics import chance_all_seen, unseen_interval, unseen_share
 from descentlab.survey.store import Store, open_store
-from descentlab.survey.watch import Snapshot, Watch, read_until
+from descentlab.survey.watch import Snapshot, Watch, read_until, uninterrupted
 
 _DEFAULTS = {
     "starts": 10_000,
@@ -111,13 +111,14 @@ def survey(
         began, fresh = time.perf_counter(), 0
         try:
             for chunk, is_new in done:
-                reached = catalogue.add(chunk)
-                if is_new:
-                    kept.write(chunk, reached)
-                    fresh += len(reached)
-                else:
-                    kept.confirm(chunk, reached)
-                rows.add(chunk, reached)
+                with uninterrupted():
+                    reached = catalogue.add(chunk)
+                    if is_new:
+                        kept.write(chunk, reached)
+                        fresh += len(reached)
+                    else:
+                        kept.confirm(chunk, reached)
+                    rows.add(chunk, reached)
                 seen = _snapshot(catalogue, job.starts.count, fresh, time.perf_counter() - began)
                 if progress is not None:
                     progress(seen)

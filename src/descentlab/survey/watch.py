@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from descentlab.errors import InputError
@@ -56,3 +59,19 @@ def read_until(text: str | None) -> Callable[[Snapshot], bool] | None:
                 raise InputError(f"The limit in until='{text}' must lie between 0 and 1.")
             return lambda snapshot: holds(snapshot, limit)
     raise InputError(f"Unknown condition '{str(text)[:60]}'. Give 'unseen<0.001' or 'all_seen>0.99'.")
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the block is done, so that what it keeps in step stays in step."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is ever interrupted
+        return
+    pressed = []
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
