@@ -22,7 +22,7 @@ TOGETHER, LOOK, LOOKS = 2048, 4, 32
 
 
 # Numbers NumPy may be expected to compute, at about a nanosecond and a half each, before compiling pays.
-MOST_NUMBERS = 3e8
+MOST_NUMBERS = 1.5e8
 # The first rows, and their first steps, tell how long the others will take.
 PILOTS, PILOT_STEPS = 128, 512
 

@@ -125,7 +125,9 @@ class Catalogue:
         self.outcomes += np.bincount(outcomes, minlength=len(SURVEY_OUTCOMES))
         hit = reached >= 0
         self.hits += np.bincount(reached[hit], minlength=len(self.hits))
-        np.add.at(self._steps, (reached[hit], _bin(taken[hit])), 1)
+        # Far fewer distinct pairs than starts, as a rule: count them first.
+        pairs, counts = np.unique(reached[hit].astype(np.int64) * _BINS + _bin(taken[hit]), return_counts=True)
+        self._steps.reshape(-1)[pairs] += counts.astype(np.int32)
 
     @property
     def roots(self) -> NDArray[np.int32]:
