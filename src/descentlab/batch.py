@@ -36,7 +36,8 @@ SLOTS = {"cpu": 256}
 MANY_SLOTS = 65_536
 LOOK = 8  # steps between two counts of the rows that have ended
 LOOKS = 32  # counts between two looks for states that have come back
-REFILL = 8  # slots are refilled once one in this many is free
+# Slots are refilled once those left idle have cost as much as a refill does: so many steps of one row.
+IDLE = 4096
 
 
 def run_ends(
@@ -233,20 +234,22 @@ def _through_slots(
         return (s.row >= 0) & (s.state.ended | (s.state.taken >= s.work.pause))
 
     def step(s: _Slots) -> _Slots:
-        """Step until enough rows have ended, or for LOOKS looks."""
+        """Step until refilling pays, or all rows have ended, or for LOOKS looks."""
         active = jnp.sum(s.row >= 0)
-        enough = jnp.where(s.next < count, jnp.minimum(slots // REFILL or 1, active), active)
+        most = jnp.where(s.next < count, IDLE, jnp.iinfo(jnp.int64).max)
 
         def goes_on(carry: Any) -> Any:
-            looks, state = carry
-            return (looks < LOOKS) & (jnp.sum(left(s._replace(state=state))) < enough)
+            looks, idle, free, _ = carry
+            return (looks < LOOKS) & (idle < most) & (free < active)
 
         def look(carry: Any) -> Any:
-            looks, state = carry
+            looks, idle, _, state = carry
             onward = jax.lax.fori_loop(0, LOOK, lambda _, now: loop.step(now, s.work, limits)[0], state)
-            return looks + 1, onward
+            free = jnp.sum(left(s._replace(state=onward)))
+            return looks + 1, idle + LOOK * free, free, onward
 
-        return s._replace(state=jax.lax.while_loop(goes_on, look, (0, s.state))[1])
+        begun = 0, jnp.int64(0), jnp.int64(0), s.state
+        return s._replace(state=jax.lax.while_loop(goes_on, look, begun)[3])
 
     def skip(before: _Slots, s: _Slots) -> _Slots:
         """Skip whole rounds of states that have come back to where they were."""
