@@ -15,8 +15,8 @@ from descentlab import batch
 from descentlab.batch import Ends, run_ends
 from descentlab.descent import prepare
 from descentlab.engine import TAIL, Rows, run_all
-from descentlab.loop import Method
 from descentlab.landscapes import landscape
+from descentlab.loop import Method
 
 compilations: list[str] = []
 jax.monitoring.register_event_duration_secs_listener(

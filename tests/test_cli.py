@@ -30,7 +30,7 @@ from descentlab.cli.read import (
 )
 from descentlab.errors import InputError
 
-COMMANDS = ("explore", "derive", "descend", "ascend", "sweep", "survey", "landscapes", "optimizers")
+COMMANDS = ("explore", "derive", "descend", "ascend", "sweep", "survey", "basins", "landscapes", "optimizers")
 BOWL = ["3x^2 - 3x + 4", "--domain", "x=-2:2"]
 
 Run = Callable[..., tuple[int, str, str]]
@@ -442,9 +442,10 @@ def test_version(run: Run) -> None:
 
 def examples(command: str) -> list[str]:
     """Return the command lines in a command's docstring."""
-    from descentlab.cli import catalogue, runs, studies
+    from descentlab.cli import basins, catalogue, runs, studies
 
-    function = next(getattr(m, command) for m in (runs, studies, catalogue) if hasattr(m, command))
+    homes = (runs, studies, catalogue, basins)
+    function = next(getattr(m, command) for m in homes if hasattr(m, command))
     return re.findall(r"^ +(descentlab .*)$", str(function.__doc__), re.MULTILINE)
 
 
@@ -462,6 +463,8 @@ def test_help_has_examples_that_run(run: Run, command: str) -> None:
             words += ["--survey-starts", "20", "--steps", "20"]
         if command == "survey":
             words += ["--starts", "50"]
+        if command == "basins":
+            words += ["--resolution", "16"]
         status, out, err = run(*words)
         assert (status, err) == (0, ""), line
         assert out

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.descent import prepare
 from descentlab.batch import run_ends
+from descentlab.descent import prepare
 from descentlab.engine import TAIL, Rows, run_all
 from descentlab.landscapes import landscape
 

@@ -522,6 +522,7 @@ def test_a_cluster_is_only_a_few_chunks_ahead(client: Any, monkeypatch: pytest.M
 @pytest.mark.parametrize("run", range(int(os.environ.get("DESCENTLAB_KILLS", "2"))))
 def test_a_killed_worker_of_a_cluster_costs_its_chunks(client: Any, run: int) -> None:
     f = landscape("rastrigin", 3)
+    client.wait_for_workers(2, timeout=120)  # the one killed last may be starting still
     killed = []
 
     def kill(seen: Any) -> None:

@@ -19,8 +19,8 @@ import pytest
 import sympy
 
 import descentlab as dl
-from descentlab.descent import ending_of, prepare
 from descentlab.batch import run_ends
+from descentlab.descent import ending_of, prepare
 from descentlab.engine import Rows
 from descentlab.objective import Objective
 from descentlab.verdict import Judgement, judge

@@ -236,7 +236,7 @@ def _through_slots(
     def step(s: _Slots) -> _Slots:
         """Step until refilling pays, or all rows have ended, or for LOOKS looks."""
         active = jnp.sum(s.row >= 0)
-        most = jnp.where(s.next < count, IDLE, jnp.iinfo(jnp.int64).max)
+        most = jnp.where(s.next < count, IDLE, np.iinfo(np.int64).max)
 
         def goes_on(carry: Any) -> Any:
             looks, idle, free, _ = carry

@@ -21,7 +21,7 @@ from descentlab.errors import InputError, unknown
 from descentlab.loop import Method
 from descentlab.objective import Objective
 from descentlab.optimizers import ChosenOptimizer, choose
-from descentlab.rates import LearningRate, auto_rate, read_rate
+from descentlab.rates import LearningRate, auto_rate, check_rate, read_rate
 from descentlab.reproduce import Call, command_line, python_lines
 from descentlab.verdict import Ending, Judgement, judge
 
@@ -289,7 +289,7 @@ def prepare(
     if precision not in ("float64", "float32"):
         raise unknown("precision", str(precision), ("float64", "float32"))
     chosen: ChosenOptimizer = choose(optimizer, parameters)
-    rate = read_rate(learning_rate)
+    rate = check_rate(read_rate(learning_rate), chosen)
     limit = _tolerance(tolerance)
     count = whole_number(steps, "number of steps", 1, MOST_STEPS)
     number = whole_number(seed, "seed", 0, 2**63 - 1)

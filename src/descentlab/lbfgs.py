@@ -5,6 +5,10 @@ few pairs s = x' − x, y = g' − g. A line search with a loop of its own would
 for the slowest, so the search is a state: the point of a row is the *trial* x + t d, one a step. A
 trial that is low enough becomes the next base x; otherwise t is shortened.
 
+Where f has a kink, every short step along d may lead up the other side. Then the pairs are given up,
+and d = −p, p the shortest vector between the gradients on both sides: down the valley that the kink
+makes, as in Wolfe's conjugate subgradients (1975).
+
 Under bounds="clip" the trial is projected onto the box, and coordinates held at a bound are left
 out of the recursion: the two-metric projection of Bertsekas 1982.
 """
@@ -28,8 +32,12 @@ ENOUGH = 1e-4
 SLOPE_LEFT, ROUNDING = 0.8, 1e-9
 # A pair tells a positive curvature only if the cosine between s and y is more than rounding.
 CAUTIOUS = 1e-10
-# A failed trial shortens t to between these shares of it; after so many failures −g is taken.
-SHORTEST, LONGEST, MOST_REJECTED = 0.1, 0.5, 10
+SHORTEST, LONGEST = 0.1, 0.5  # a failed trial shortens t to between these shares of it
+# The pairs are given up after so many failures, or fewer with the trial this close, in box sides: far
+# above the spacing of doubles, and so close that only a kink, or rounding, explains it.
+MOST_REJECTED, FEW_REJECTED, CLOSE = 20, 3, 1e-9
+# Then p is tried at full length again if it has become this much shorter.
+PROGRESS = 0.9
 # After a step along which f curves downward, no pair tells how far to go: twice as far.
 GROWTH = 2.0
 # No trial is further from its base than this, in box sides: beyond, a parabola tells nothing.
@@ -40,8 +48,9 @@ class Memory(NamedTuple):
     """A row's line search, and its last pairs.
 
     x, f, g: the base, f = inf before the first evaluation; d, t: the trial is x + t d; scale: the
-    length of the step along −g that the newest pair suggests; size: the recent |f|; s, y: the
-    pairs, newest first, 0 where there is none; rejected: trials from this base that failed.
+    length of the step along −g that the newest pair suggests; size: the recent |f|; p: the shortest
+    vector between the gradients seen beside the base; s, y: the pairs, newest first, 0 where
+    there is none; rejected: trials from this base that failed.
     """
 
     x: Float[Array, " dim"]
@@ -51,6 +60,7 @@ class Memory(NamedTuple):
     t: Float[Array, ""]
     scale: Float[Array, ""]
     size: Float[Array, ""]
+    p: Float[Array, " dim"]
     s: Float[Array, "pair dim"]
     y: Float[Array, "pair dim"]
     rejected: Int[Array, ""]
@@ -67,7 +77,9 @@ def begin(x: Coordinates) -> Memory:
     zero, base = jnp.zeros_like(x[0]), jnp.stack(x)
     none = jnp.zeros((min(MOST_PAIRS, len(x) + 1), len(x)), base.dtype)
     nothing = jnp.zeros_like(base)
-    return Memory(base, zero + jnp.inf, nothing, nothing, zero + 1, zero, zero, none, none, jnp.int32(0))
+    return Memory(
+        base, zero + jnp.inf, nothing, nothing, zero + 1, zero, zero, nothing, none, none, jnp.int32(0)
+    )
 
 
 def may_end(f: Any, memory: Memory) -> Any:
@@ -122,25 +134,31 @@ def _advance(
     low, high = (a.reshape(a.shape + (1,) * (x.ndim - a.ndim)) for a in (low, high))
     first = _fresh(m)
     step, turn = x - m.x, g - m.g
-    accept, gained = _judge(f, g, step, m)
-    accept |= first
+    good, gained = _judge(f, g, step, m)
+    accept = good | first
     telling = accept & ~first & (_dot(step, turn) > CAUTIOUS * jnp.sqrt(_dot(step, step) * _dot(turn, turn)))
-    # After a failed trial t is shortened; where no number is left between base and trial, all stays as it is.
+    # Where no number is left between base and trial, all stays as it is for ever.
     stuck = ~first & jnp.all(step == 0, axis=0)
-    again = ~accept & ~stuck & (m.rejected + 1 >= MOST_REJECTED)
+    close = jnp.max(jnp.abs(step) / (high - low), axis=0) < CLOSE
+    failures = jnp.where(accept | stuck, 0, m.rejected + 1)
+    again = (failures >= MOST_REJECTED) | (close & (failures > FEW_REJECTED))
+
     base, slope = jnp.where(accept, x, m.x), jnp.where(accept, g, m.g)
+    held = ((base <= low) & (slope > 0)) | ((base >= high) & (slope < 0))
+    held &= bounds == "clip"
     s, y = (
         jnp.where(again, 0.0, jnp.where(telling, jnp.concatenate([new[None], old[:-1]]), old))
         for new, old in ((step, m.s), (turn, m.y))
     )
-    held = ((base <= low) & (slope > 0)) | ((base >= high) & (slope < 0)) if bounds == "clip" else None
-    d, scale = _direction(slope, s, y, held, jnp.where(first, rate, m.scale))
-    d = jnp.where(accept | again, d, m.d)
-    t = jnp.where(
-        accept,
-        jnp.where(telling | first, 1.0, GROWTH * m.t),
-        jnp.where(stuck, m.t, m.t * jnp.clip(0.5 / (1 - gained), SHORTEST, LONGEST)),
-    )
+    p, progress = _beside(m.p, jnp.where(held, 0.0, g))
+    p = jnp.where(accept, jnp.where(held, 0.0, slope), jnp.where(again, p, m.p))
+    anew = again & progress
+    d, scale = _direction(slope, s, y, held, jnp.where(first | anew, rate, m.scale))
+    d = jnp.where(accept, d, jnp.where(again, -scale * p, m.d))
+
+    shorter = jnp.where(anew, 1.0, m.t) * jnp.clip(0.5 / (1 - gained), SHORTEST, LONGEST)
+    longer = jnp.where(telling | first, 1.0, GROWTH * m.t)
+    t = jnp.where(accept, longer, jnp.where(stuck, m.t, shorter))
     reach = jnp.max(jnp.abs(d) / (high - low), axis=0)
     t = jnp.where(t * reach > FARTHEST, FARTHEST / reach, t)
     trial = base + t * d
@@ -150,9 +168,8 @@ def _advance(
         last |= jnp.any((base < low) | (base > high), axis=0)
     height = jnp.where(accept, f, m.f)
     size = jnp.where(accept, jnp.maximum(jnp.abs(f), m.size / 2), m.size)
-    rejected = jnp.where(accept | again, 0, m.rejected + ~stuck)
-    after = Memory(base, height, slope, d, t, scale, size, s, y, rejected)
-    return jnp.where(last, base, trial), t * scale, after
+    after = Memory(base, height, slope, d, t, scale, size, p, s, y, jnp.where(again, 0, failures))
+    return jnp.where(last, base, trial), jnp.where(stuck, 0.0, t * scale), after
 
 
 def _fresh(memory: Memory) -> Any:
@@ -184,8 +201,7 @@ def _direction(g: Any, s: Any, y: Any, held: Any, scale: Any) -> tuple[Any, Any]
     import jax
     import jax.numpy as jnp
 
-    if held is not None:
-        g, s, y = (jnp.where(held, 0.0, a) for a in (g, s, y))
+    g, s, y = (jnp.where(held, 0.0, a) for a in (g, s, y))
     products, squares = jnp.sum(s * y, axis=1), jnp.sum(y * y, axis=1)
     good = products > CAUTIOUS * jnp.sqrt(jnp.sum(s * s, axis=1) * squares)
     for i in reversed(range(len(s))):
@@ -205,6 +221,17 @@ def _direction(g: Any, s: Any, y: Any, held: Any, scale: Any) -> tuple[Any, Any]
     d, _ = jax.lax.scan(forward, scale * q, (s, y, products, good, shares), reverse=True)
     # H is positive definite, but for rounding.
     return -jnp.where(_dot(g, d) > 0, d, scale * g), scale
+
+
+def _beside(p: Any, g: Any) -> tuple[Any, Any]:
+    """Return the shortest vector on the segment from p to g, and whether it is much shorter than p."""
+    import jax.numpy as jnp
+
+    across = jnp.where(jnp.all(jnp.isfinite(g), axis=0), g - p, 0.0)
+    square = _dot(across, across)
+    share = _quotient(-_dot(p, across), square, square > 0, 0.0)
+    between = p + jnp.clip(share, 0.0, 1.0) * across
+    return between, _dot(between, between) < PROGRESS * _dot(p, p)
 
 
 def _dot(a: Any, b: Any) -> Any:

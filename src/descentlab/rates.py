@@ -82,6 +82,21 @@ def read_rate(given: float | str | Callable[[Any], Any] | LearningRate) -> Learn
     return _of_kind("fixed", given)
 
 
+def check_rate(rate: LearningRate, optimizer: ChosenOptimizer) -> LearningRate:
+    """Return `rate`, or raise InputError if the optimizer finds its own lengths and it changes with the step.
+
+    >>> from descentlab.optimizers import choose
+    >>> check_rate(read_rate(0.1), choose("lbfgs", {})).label
+    '0.1'
+    """
+    if optimizer.searches and rate.kind not in ("fixed", "auto"):
+        raise InputError(
+            f"{optimizer.label} finds the length of every step by itself, so the learning rate '{rate.label}' "
+            "has nothing to act on. Give the length of its first step along −∇f, as a number, or 'auto'."
+        )
+    return rate
+
+
 def _from_text(text: str) -> LearningRate:
     kind, *numbers = (part.strip() for part in text.split(":"))
     if kind == "auto" and not numbers:
@@ -167,7 +182,7 @@ def auto_rate(objective: Objective, optimizer: ChosenOptimizer) -> float:
     gd starts with 1/λ, λ the largest curvature sampled over the box, and then follows the
     curvature it meets: η_k = min(√(1 + η_{k−1}/η_{k−2}) η_{k−1}, |x_k − x_{k−1}| / (2 |g_k − g_{k−1}|)),
     the adaptive rule of Malitsky and Mishchenko 2020 (Algorithm 1). momentum and nesterov keep
-    (1 − μ)/λ. Where a formula's gradient may jump (|x|, √), η_k stays above a tenth of 1/λ: it would
+    (1 − μ)/λ, and lbfgs takes 1/λ for its first step. Where a formula's gradient may jump (|x|, √), η_k stays above a tenth of 1/λ: it would
     fall to zero on the first kink it crosses, and the other coordinates would never arrive.
     Optimizers whose step is about η long whatever the gradient take 1/200 of the
     box's shortest side. Scaling f or x scales all of these with it.

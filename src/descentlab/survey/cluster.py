@@ -134,11 +134,7 @@ def versions() -> dict[str, str]:
     """Return the versions of what the results depend on."""
     from importlib.metadata import version
 
-    import descentlab
-
-    return {"descentlab": descentlab.__version__} | {
-        name: version(name) for name in ("jax", "jaxlib", "numpy", "optax")
-    }
+    return {name: version(name) for name in ("descentlab", "jax", "jaxlib", "numpy", "optax")}
 
 
 def _listed(found: dict[str, str]) -> str:
