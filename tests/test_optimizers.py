@@ -187,7 +187,8 @@ def test_every_step_is_the_rule_of_the_table(
 
 
 def test_every_optimizer_is_compared_with_an_outside_reference() -> None:
-    here = {case[0] for case in TORCH.values()} | {"sign", "lion", "amsgrad"}
+    # lbfgs has its own steps: tests/test_lbfgs.py compares them with dense BFGS in NumPy.
+    here = {case[0] for case in TORCH.values()} | {"sign", "lion", "amsgrad", "lbfgs"}
     assert here == set(NAMES)
 
 
@@ -236,6 +237,7 @@ def test_momentum_on_a_quadratic_is_its_linear_recursion() -> None:
         ("adadelta", "cosine:10", 3000),
         ("lion", "time:0.02", 4000),
         ("sign", "time:0.02", 4000),
+        ("lbfgs", 0.1, 40),
     ],
 )
 def test_every_optimizer_reaches_a_known_minimum(name: str, rate: Any, steps: int) -> None:

@@ -20,6 +20,7 @@ from descentlab.rates import curvature_of_box
 from descentlab.survey.chunk import KINDS, SURVEY_OUTCOMES, Chunk, Job, Places, run_chunk, same_minimum
 from descentlab.survey.minima import Catalogue, _bin, _median
 from descentlab.survey.starts import read_design
+from descentlab.survey.statistics import unseen_interval, wilson
 from descentlab.verdict import judge
 
 survey_module = importlib.import_module("descentlab.survey.survey")
@@ -261,3 +262,24 @@ def test_ctrl_c_between_two_chunks_leaves_counts_and_columns_in_step(monkeypatch
     assert s.stopped == "interrupted"
     assert s.starts_count == len(s.assignment) == sum(s.outcomes.values()) == 1000
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# Statistics on real surveys
+
+
+def test_intervals_cover_in_two_thousand_real_surveys() -> None:
+    """One long survey gives the shares, and cut into 2000 short ones, what 2000 users would have seen."""
+    peaks = dl.survey(landscape("peaks"), starts=400_000)
+    short = peaks.assignment.reshape(2000, 200)
+    for i, minimum in enumerate(peaks.minima):
+        ends = np.array([wilson(int(hits), 200) for hits in (short == i).sum(axis=1)])
+        assert 0.93 <= np.mean((ends[:, 0] <= minimum.share) & (minimum.share <= ends[:, 1])) <= 0.97
+
+    rastrigin = dl.survey(landscape("rastrigin"), starts=400_000, seed=1)
+    shares = np.array([m.share for m in rastrigin.minima])
+    covered = []
+    for reached in rastrigin.assignment.reshape(2000, 200):
+        hits = np.bincount(reached, minlength=len(shares))
+        low, high = unseen_interval(hits[hits > 0], 200)
+        covered.append(low <= shares[hits == 0].sum() <= high)
+    assert 0.93 <= np.mean(covered) <= 0.97

@@ -182,8 +182,9 @@ def auto_rate(objective: Objective, optimizer: ChosenOptimizer) -> float:
     gd starts with 1/λ, λ the largest curvature sampled over the box, and then follows the
     curvature it meets: η_k = min(√(1 + η_{k−1}/η_{k−2}) η_{k−1}, |x_k − x_{k−1}| / (2 |g_k − g_{k−1}|)),
     the adaptive rule of Malitsky and Mishchenko 2020 (Algorithm 1). momentum and nesterov keep
-    (1 − μ)/λ, and lbfgs takes 1/λ for its first step. Where a formula's gradient may jump (|x|, √), η_k stays above a tenth of 1/λ: it would
-    fall to zero on the first kink it crosses, and the other coordinates would never arrive.
+    (1 − μ)/λ; lbfgs takes 1/λ for its first step. Where a formula's gradient may jump (|x|, √), η_k
+    stays above a tenth of 1/λ: it would fall to zero on the first kink it crosses, and the other
+    coordinates would never arrive.
     Optimizers whose step is about η long whatever the gradient take 1/200 of the
     box's shortest side. Scaling f or x scales all of these with it.
     """

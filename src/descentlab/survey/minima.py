@@ -126,7 +126,9 @@ class Catalogue:
         hit = reached >= 0
         self.hits += np.bincount(reached[hit], minlength=len(self.hits))
         # Far fewer distinct pairs than starts, as a rule: count them first.
-        pairs, counts = np.unique(reached[hit].astype(np.int64) * _BINS + _bin(taken[hit]), return_counts=True)
+        pairs, counts = np.unique(
+            reached[hit].astype(np.int64) * _BINS + _bin(taken[hit]), return_counts=True
+        )
         self._steps.reshape(-1)[pairs] += counts.astype(np.int32)
 
     @property
