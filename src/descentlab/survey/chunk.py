@@ -16,7 +16,8 @@ from descentlab.batch import run_ends
 from descentlab.descent import Setup, ending_of
 from descentlab.engine import Ends, Progress, Rows, Trace
 from descentlab.objective import Objective
-from descentlab.stationary import directions, merge, polish
+from descentlab.stationary import classify, directions, is_constant_around, polish
+from descentlab.survey.places import KINDS, SPREAD, group, lowest_of, number_minima, spread_cells
 from descentlab.survey.starts import Starts
 from descentlab.verdict import ARRIVED, OUTCOMES, Ending, judge
 
@@ -28,15 +29,10 @@ Array = NDArray[np.float64]
 # The survey's outcomes: those of a verdict, and one for a start that kills the process that descends from it.
 CRASHED = "crashed"
 SURVEY_OUTCOMES = (*OUTCOMES, CRASHED)
-KINDS = ("interior", "boundary", "kink", "flat")
 # Ends are judged a cell at a time: cells this long, in box sides, are half of what counts as arrived.
 CELL = ARRIVED / 2
 # Ends in single precision scatter more: cells they are polished from, and how far they may be moved.
 ROUGH_CELL, ROUGH_NEAR = 1e-4, 1e-3
-# The same minimum: a chain of points, each within this of the next in every coordinate, in box sides, and in value,
-# in units of the job's value_scale. Descents come to rest anywhere on a flat set.
-SAME_PLACE = {"interior": 1e-6, "boundary": 1e-6, "kink": 1e-6, "flat": 0.02}
-SAME_VALUE = {"interior": 1e-8, "boundary": 1e-8, "kink": 1e-6, "flat": 1e-6}
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Places:
-    """Distinct minima: points (place, dim), values and kinds (place,), indices into KINDS."""
+    """Minima, and points all over those that are sets: points (place, dim), values and kinds (place,),
+    indices into KINDS."""
 
     points: Float[np.ndarray, "place dim"]
     values: Float[np.ndarray, " place"]
@@ -117,9 +114,45 @@ def _judge_ends(job: Job, rows: Rows, ends: Ends) -> _Found:
         found.outcomes[left] = _code(judgement.outcomes, OUTCOMES)
         found.kinds[left] = _kinds(judgement.outcomes, judgement.kinds)
         found.places[left] = judgement.places
-        flat = left[judgement.outcomes == "degenerate"]
-        found.kinds[flat[_nothing_lower(job.objective, found.places[flat])]] = KINDS.index("flat")
+    _settle_bounds(job, found)
+    flat = np.flatnonzero((found.outcomes == OUTCOMES.index("degenerate")) & (found.kinds < 0))
+    _settle_flats(job, found, flat)
     return found
+
+
+def _settle_bounds(job: Job, found: _Found) -> None:
+    """Look again at minima on the boundary with a bound that hardly holds them: f need not rise inward.
+
+    Where a flat set meets the boundary the slope is zero there, and a rounding error looks like a small one.
+    """
+    rows = np.flatnonzero(found.kinds == KINDS.index("boundary"))
+    if not rows.size:
+        return
+    f = job.objective
+    first, inverse = group(found.places[rows])
+    x = found.places[rows[first]]
+    low, high = f.domain.T
+    slope = f.gradient(x) * f.widths
+    # The root of the slope is as good as on the bound.
+    bend = np.abs(np.einsum("nii->ni", f.hessian(x))) * f.widths**2
+    slack = ((x <= low) | (x >= high)) & (np.abs(slope) <= ARRIVED * bend)
+    held = ~slack & (((x <= low) & (slope > 0)) | ((x >= high) & (slope < 0)))
+    again = np.flatnonzero(slack.any(axis=1))
+    kinds = classify(f, x[again], ~held[again]).kinds
+    for word in ("degenerate", "saddle"):
+        at = rows[np.isin(inverse, again[kinds == word])]
+        found.kinds[at] = -1
+        if word == "degenerate":
+            found.outcomes[at] = OUTCOMES.index("degenerate")
+
+
+def _settle_flats(job: Job, found: _Found, rows: NDArray[np.int64]) -> None:
+    """Tell which of these rows, at degenerate points, reached a flat minimum, and which the rim of a plateau."""
+    f, clip = job.objective, job.setup.method.bounds == "clip"
+    x = found.places[rows]
+    found.kinds[rows[_nothing_lower(f, x, clip)]] = KINDS.index("flat")
+    rim = rows[_beside_plateau(f, x)]
+    found.kinds[rim], found.outcomes[rim] = -1, OUTCOMES.index("plateau")
 
 
 def _judge_cells(job: Job, rows: Rows, ends: Ends, found: _Found) -> None:
@@ -157,7 +190,7 @@ def _cells(setup: Setup, x: Array, size: float) -> tuple[Array, NDArray[np.int64
     edge = np.where(x <= low, 1, 0) + np.where(x >= high, 2, 0)
     edge *= setup.method.bounds == "clip"
     cells = np.round((x - low) / f.widths / size)
-    first, inverse = _group(np.concatenate([cells, edge], axis=1))
+    first, inverse = group(np.concatenate([cells, edge], axis=1))
     middles = low + cells[first] * size * f.widths
     middles = np.where(edge[first] == 1, low, np.where(edge[first] == 2, high, middles))
     return middles, first, inverse
@@ -184,22 +217,6 @@ def _polished(setup: Setup, rows: Rows, ends: Ends) -> Ends:
     points = np.where(good[:, None], place[inverse], x)
     still = good[~ends.ended]
     return Ends(points, ends.taken, ends.ended | good, ends.tails[~still], ends.tail_rates[~still])
-
-
-def _group(keys: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first row of each distinct key (row, what), and the index among them of every row.
-
-    Sorting one hash a row is many times faster than sorting rows; a collision is found and sorted out.
-    """
-    bits = np.ascontiguousarray(keys + 0.0).view(np.uint64)  # + 0.0: −0 and 0 are one key
-    code = np.zeros(len(keys), np.uint64)
-    for column in bits.T:
-        code = (code ^ (column * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xC2B2AE3D27D4EB4F)
-        code ^= code >> np.uint64(29)
-    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-    if not np.array_equal(keys[first][inverse], keys):
-        _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    return first, inverse.reshape(-1)
 
 
 def _ending(setup: Setup, rows: Rows, ends: Ends) -> Ending:
@@ -236,21 +253,39 @@ def _kinds(outcomes: NDArray[np.str_], kinds: NDArray[np.str_]) -> NDArray[np.in
     return found
 
 
-def _nothing_lower(objective: Objective, x: Array) -> NDArray[np.bool_]:
-    """Tell where f is nowhere lower than f(x), on many sides and at three distances from x."""
+def _nothing_lower(objective: Objective, x: Array, clip: bool) -> NDArray[np.bool_]:
+    """Tell where f is nowhere lower than f(x), on many sides and at three distances from x – within the
+    box, if `clip`."""
     value = objective.value(x)
-    lowest, spread = value.copy(), np.zeros(len(x))
+    low, high = objective.domain.T if clip else (-np.inf, np.inf)
+    along = directions(objective.dim, random=32)
+
+    def around(distance: float) -> Array:
+        points = (np.clip(x + distance * objective.widths * each, low, high) for each in along)
+        return np.stack([objective.value(there) - value for there in points])
+
+    # Around a degenerate point f changes by its rounding only, so near it. x is known to the 1e-9th of a side.
+    noise = 4 * np.nan_to_num(np.abs(around(1e-9))).max(axis=0, initial=0.0) + 1e-15 * np.abs(value)
+    flat = np.isfinite(value)
     for distance in (1e-4, 1e-3, 1e-2):
-        for direction in directions(objective.dim, random=32):
-            there = objective.value(x + distance * objective.widths * direction)
-            lowest = np.fmin(lowest, there)
-            spread = np.fmax(spread, np.abs(there - value))
-    # x is known to the 1e-9th of a side or so only, and f is rounded.
-    return np.asarray(value - lowest <= 1e-9 * spread + 1e-15 * np.abs(value))
+        rises = around(distance)
+        spread = np.nan_to_num(np.abs(rises)).max(axis=0, initial=0.0)
+        flat &= np.fmin.reduce(rises, axis=0, initial=np.inf) >= -1e-9 * spread - noise
+    return np.asarray(flat)
+
+
+def _beside_plateau(objective: Objective, x: Array) -> NDArray[np.bool_]:
+    """Tell where f is constant around a point 1/100 of the sides away, and as high there as at x."""
+    value, beside = objective.value(x), np.zeros(len(x), bool)
+    for each in directions(objective.dim):
+        there = x + 1e-2 * objective.widths * each
+        level = np.flatnonzero(~beside & (np.abs(objective.value(there) - value) <= 1e-9 * np.abs(value)))
+        beside[level] = is_constant_around(objective, there[level])
+    return beside
 
 
 def _distinct(job: Job, found: _Found) -> tuple[NDArray[np.int32], Places]:
-    """Return which distinct minimum each row reached, and the distinct minima."""
+    """Return which place each row reached, and the places."""
     f = job.objective
     reached = np.full(len(found.kinds), -1, np.int32)
     points, values, kinds = [np.empty((0, f.dim))], [np.empty(0)], [np.empty(0, np.int8)]
@@ -259,10 +294,12 @@ def _distinct(job: Job, found: _Found) -> tuple[NDArray[np.int32], Places]:
         rows = np.flatnonzero(found.kinds == code)
         if not rows.size:
             continue
-        first, inverse = _group(found.places[rows])
+        first, inverse = group(found.places[rows])
         places = found.places[rows[first]]
         heights = f.value(places)
-        labels = same_minimum(places, heights, kind, f.widths, job.value_scale)
+        labels = number_minima(f, places, heights, kind, job.value_scale)
+        if kind in SPREAD:
+            labels = spread_cells(places, labels, f.widths)
         best = lowest_of(places, heights, labels)
         reached[rows] = count + labels[inverse]
         count += len(best)
@@ -270,25 +307,3 @@ def _distinct(job: Job, found: _Found) -> tuple[NDArray[np.int32], Places]:
         values.append(heights[best])
         kinds.append(np.full(len(best), code, np.int8))
     return reached, Places(np.concatenate(points), np.concatenate(values), np.concatenate(kinds))
-
-
-def same_minimum(
-    points: Array, values: Array, kind: str, widths: Array, value_scale: float
-) -> NDArray[np.int64]:
-    """Number points (n, dim) with values (n,) so that those of one minimum share a number 0, 1, …, (n,).
-
-    The one definition: two points are the same minimum if a chain of points leads from one to
-    the other in which each link is within SAME_PLACE[kind] box sides in every coordinate and within
-    SAME_VALUE[kind] of `value_scale`, or rounding, in value. Scaling f or x changes nothing.
-    """
-    place = SAME_PLACE[kind]
-    rounding = 64 * np.finfo(np.float64).eps * float(np.abs(values).max(initial=0.0))
-    height = max(SAME_VALUE[kind] * value_scale, rounding, np.finfo(np.float64).tiny)
-    scaled = np.column_stack([points / widths, (values - values.min(initial=np.inf)) * (place / height)])
-    return merge(scaled, np.ones(scaled.shape[1]), place)
-
-
-def lowest_of(points: Array, values: Array, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return, for each label 0, 1, …, the index of its lowest point; of equals the first by coordinates."""
-    order = np.lexsort([*points.T[::-1], values, labels])
-    return np.asarray(order[np.unique(labels[order], return_index=True)[1]])

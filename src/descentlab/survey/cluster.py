@@ -31,6 +31,8 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
 
     Raises InputError if both are given, dask.distributed is missing, or nobody answers at the address.
     """
+    import asyncio
+
     if scheduler is None:
         yield workers
         return
@@ -42,22 +44,32 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
         distributed = importlib.import_module("distributed")
     except ImportError:
         raise InputError("--scheduler needs dask.distributed: pip install 'descentlab[dask]'.") from None
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        try:
+    try:
+        # A client that finds nobody leaves its threads behind, so somebody is looked for first.
+        asyncio.run(_greet(scheduler))
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
             client = distributed.Client(scheduler, timeout=PATIENCE, set_as_default=False)
-        except (OSError, ValueError, ImportError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InputError(
-                f"No Dask scheduler answers at '{scheduler}' ({reason}). 'dask scheduler' prints its address, "
-                "such as tcp://node7:8786."
-            ) from error
+    except (OSError, ValueError, ImportError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"No Dask scheduler answers at '{scheduler}' ({reason}). 'dask scheduler' prints its address, "
+            "such as tcp://node7:8786."
+        ) from error
     for warning in warned:  # that versions differ, say
         log.warning("%s", warning.message)
     try:
         yield client
     finally:
         client.close()
+
+
+async def _greet(address: str) -> None:
+    """Connect to the address and leave again."""
+    distributed = importlib.import_module("distributed")
+    keys = distributed.Security().get_connection_args("client")
+    line = await distributed.comm.connect(address, timeout=PATIENCE, **keys)
+    line.abort()
 
 
 def on_cluster(job: Job, ranges: Sequence[Range], client: Any) -> Chunks:

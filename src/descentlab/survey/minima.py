@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from descentlab.objective import Objective
 from descentlab.stationary import classify
-from descentlab.survey.chunk import KINDS, SURVEY_OUTCOMES, Chunk, Places, lowest_of, same_minimum
+from descentlab.survey.chunk import SURVEY_OUTCOMES, Chunk, Places
+from descentlab.survey.places import KINDS, SPREAD, lowest_of, number_minima, spread_cells
 from descentlab.survey.statistics import wilson
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 Array = NDArray[np.float64]
+# So many points are kept of a minimum that is a set, to know it again.
+_MOST_POINTS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +61,11 @@ class Catalogue:
         self.values = np.empty(0)
         self.kinds = np.empty(0, np.int8)
         self.hits = np.empty(0, np.int64)
-        self._steps = np.empty((0, _BINS), np.int32)
-        # A flat set grows: points on it, as seen chunk by chunk, and their ids.
-        self._flat = Places(np.empty((0, objective.dim)), np.empty(0), np.empty(0, np.int8))
-        self._flat_ids = np.empty(0, np.int32)
+        # How many starts took how many steps, sparse: id·_BINS + bin, ascending, and the counts.
+        self._steps = np.empty(0, np.int64), np.empty(0, np.int64)
+        # A flat set grows: points on it, as seen chunk by chunk, and their ids; and so does a valley of kinks.
+        none = Places(np.empty((0, objective.dim)), np.empty(0), np.empty(0, np.int8))
+        self._spread = {kind: (none, np.empty(0, np.int32)) for kind in SPREAD}
         # Two parts of a flat set found to be one keep both ids; the later one counts as the earlier.
         self._merged: dict[int, int] = {}
 
@@ -87,14 +91,14 @@ class Catalogue:
         return ids
 
     def _ids_of(self, kind: str, new: Places) -> NDArray[np.int32]:
-        if kind == "flat":
-            old, old_ids = self._flat, self._flat_ids
+        if kind in SPREAD:
+            old, old_ids = self._spread[kind]
         else:
             old_ids = np.flatnonzero(self.kinds == KINDS.index(kind)).astype(np.int32)
             old = Places(self.points[old_ids], self.values[old_ids], self.kinds[old_ids])
         points = np.concatenate([old.points, new.points])
         values = np.concatenate([old.values, new.values])
-        labels = same_minimum(points, values, kind, self.objective.widths, self.value_scale)
+        labels = number_minima(self.objective, points, values, kind, self.value_scale)
         before, now = labels[: len(old_ids)], labels[len(old_ids) :]
         none = np.iinfo(np.int32).max
         ids = np.full(int(labels.max()) + 1, none, np.int32)
@@ -106,10 +110,23 @@ class Catalogue:
         fresh = fresh[np.lexsort([*new.points[fresh].T[::-1], new.values[fresh]])]
         ids[now[fresh]] = np.arange(len(self.hits), len(self.hits) + len(fresh))
         self._append(Places(new.points[fresh], new.values[fresh], new.kinds[fresh]))
-        if kind == "flat":
-            self._flat = Places(points, values, np.concatenate([old.kinds, new.kinds]))
-            self._flat_ids = np.concatenate([old_ids, ids[now]])
+        if kind in SPREAD:
+            both = np.concatenate([old_ids, ids[now]])
+            self._spread[kind] = self._thinned(
+                Places(points, values, np.concatenate([old.kinds, new.kinds])), both
+            )
         return ids[now]
+
+    def _thinned(self, places: Places, ids: NDArray[np.int32]) -> tuple[Places, NDArray[np.int32]]:
+        """Keep one point a cell of every minimum, the first, and the first _MOST_POINTS of those."""
+        cells = spread_cells(places.points, ids.astype(np.int64), self.objective.widths)
+        kept = np.sort(np.unique(cells, return_index=True)[1])
+        order = np.argsort(ids[kept], kind="stable")
+        _, first, count = np.unique(ids[kept][order], return_index=True, return_counts=True)
+        rank = np.empty(len(kept), np.int64)
+        rank[order] = np.arange(len(kept)) - np.repeat(first, count)
+        kept = kept[rank < _MOST_POINTS]
+        return Places(*(a[kept] for a in vars(places).values())), ids[kept]
 
     def _append(self, new: Places) -> None:
         count = len(new.values)
@@ -117,7 +134,6 @@ class Catalogue:
         self.values = np.concatenate([self.values, new.values])
         self.kinds = np.concatenate([self.kinds, new.kinds])
         self.hits = np.concatenate([self.hits, np.zeros(count, np.int64)])
-        self._steps = np.concatenate([self._steps, np.zeros((count, _BINS), np.int32)])
 
     def count(self, outcomes: NDArray[np.int8], reached: NDArray[np.int32], taken: NDArray[np.int64]) -> None:
         """Count starts with these outcomes, minima reached and steps taken."""
@@ -129,7 +145,7 @@ class Catalogue:
         pairs, counts = np.unique(
             reached[hit].astype(np.int64) * _BINS + _bin(taken[hit]), return_counts=True
         )
-        self._steps.reshape(-1)[pairs] += counts.astype(np.int32)
+        self._steps = _summed(np.append(self._steps[0], pairs), np.append(self._steps[1], counts))
 
     @property
     def roots(self) -> NDArray[np.int32]:
@@ -153,8 +169,8 @@ class Catalogue:
         ranks = np.empty(len(ids), np.int32)
         ranks[order] = np.arange(len(ids))
         hits = np.bincount(inverse, weights=self.hits, minlength=len(ids)).astype(np.int64)
-        steps = np.zeros((len(ids), _BINS), np.int64)
-        np.add.at(steps, inverse, self._steps)
+        pairs, each = self._steps
+        steps = _medians(*_summed(inverse[pairs // _BINS] * _BINS + pairs % _BINS, each))
         eigenvalues = self._eigenvalues(best)
         found = [
             Minimum(
@@ -165,7 +181,7 @@ class Catalogue:
                 int(hits[i]),
                 int(hits[i]) / self.starts,
                 wilson(int(hits[i]), self.starts),
-                _median(steps[i]),
+                float(steps[i]),
                 int(ids[i]),
             )
             for i in order
@@ -194,11 +210,32 @@ def _bin(steps: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(steps < _EXACT, steps, _EXACT + octave * _PER_OCTAVE + within)
 
 
-def _median(counts: NDArray[np.int64]) -> float:
-    """Return the median number of steps of the counts by bin: the middle of its bin."""
-    place = int(np.searchsorted(np.cumsum(counts), (counts.sum() + 1) // 2))
-    if place < _EXACT:
-        return float(place)
-    octave, within = divmod(place - _EXACT, _PER_OCTAVE)
+def _medians(pairs: NDArray[np.int64], counts: NDArray[np.int64]) -> Array:
+    """Return the median number of steps of each minimum: the middle of its bin.
+
+    pairs: minimum·_BINS + bin, ascending, with counts, so that a minimum's pairs are a run.
+    """
+    first = np.flatnonzero(np.diff(pairs // _BINS, prepend=-1))
+    until = np.cumsum(counts)
+    before = until[first] - counts[first]
+    total = np.diff(np.append(before, until[-1:]))
+    return _middle(pairs[np.searchsorted(until, before + (total + 1) // 2)] % _BINS)
+
+
+def _middle(place: NDArray[np.int64]) -> Array:
+    """Return the middle of each bin: a number of steps."""
+    octave, within = np.divmod(np.maximum(place - _EXACT, 0), _PER_OCTAVE)
     width = 1 << (octave + 3)
-    return (_PER_OCTAVE + within) * width + (width - 1) / 2
+    return np.where(place < _EXACT, place, (_PER_OCTAVE + within) * width + (width - 1) / 2).astype(
+        np.float64
+    )
+
+
+def _summed(
+    keys: NDArray[np.int64], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the distinct keys, ascending, and the sums of their counts."""
+    order = np.argsort(keys, kind="stable")
+    keys, counts = keys[order], counts[order]
+    first = np.flatnonzero(np.diff(keys, prepend=-1))
+    return keys[first], np.add.reduceat(counts, first) if len(first) else counts
