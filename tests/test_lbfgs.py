@@ -122,6 +122,7 @@ def test_a_small_quadratic_takes_few_evaluations(dim: int) -> None:
 # Its minima
 
 
+@pytest.mark.slow
 def test_rosenbrock_from_2000_starts() -> None:
     f = landscape("rosenbrock")
     for bounds in ("free", "clip", "stop"):
@@ -136,6 +137,7 @@ def test_rosenbrock_from_2000_starts() -> None:
         assert ends.taken.max() < 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["himmelblau", "six-hump camel", "peaks", "rastrigin"])
 def test_a_survey_finds_the_minima_that_gd_finds(name: str) -> None:
     f = landscape(name)
@@ -168,6 +170,7 @@ def scipys_evaluations(f: dl.Objective, starts: np.ndarray) -> np.ndarray:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rosenbrock", "himmelblau", "six-hump camel", "rastrigin", "peaks"])
 def test_it_needs_no_more_evaluations_than_scipy(name: str) -> None:
     f = landscape(name)
@@ -212,6 +215,7 @@ def test_what_a_row_does_depends_on_that_row_alone(name: str, bounds: str) -> No
     np.testing.assert_array_equal(backwards.points[::-1], many.points)
 
 
+@pytest.mark.slow
 def test_recorded_or_not_the_ends_are_the_same() -> None:
     f = landscape("himmelblau")
     settings: dict[str, Any] = {"learning_rate": "auto", "tolerance": 1e-9, "bounds": "clip"}
@@ -320,6 +324,7 @@ def test_a_flat_place_that_is_higher_does_not_end_a_row() -> None:
     assert abs(run.ends[0, 0]) < 1e-8
 
 
+@pytest.mark.slow
 def test_rounding_of_f_does_not_stop_it_short() -> None:
     """Near the minimum f is 1000 + tiny: its rounding hides every decrease long before the gradient is small."""
     f = dl.formula("1000 + (x - 0.3)^2 + (x - 0.3)^4 + 7*(y + x)^2", domain=[(-2, 2), (-2, 2)])
@@ -346,6 +351,7 @@ def test_kinks_are_reached_from_most_starts(text: str, tip: list[float], share: 
     np.testing.assert_allclose(survey.minima[0].point, tip, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_ackley_has_its_kink_and_its_smooth_minima() -> None:
     survey = dl.survey(landscape("ackley"), starts=4000, optimizer="lbfgs")
     assert [m.kind for m in survey.minima].count("kink") == 1
@@ -377,6 +383,7 @@ def test_no_trial_is_further_than_a_box_side() -> None:
     assert np.abs(run.points[0, 1] - run.points[0, 0]).max() == pytest.approx(10, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_single_precision() -> None:
     f = landscape("himmelblau")
     run = dl.descend(f, uniform(f, 50), "lbfgs", "auto", steps=100, tolerance=1e-3, precision="float32")

@@ -92,7 +92,7 @@ def test_failures_are_told_apart_from_local_minima() -> None:
     nothing = made([], [], {"cycle": 90, "diverged": 10})
     assert nothing.seriousness == ""
     assert nothing.sentence.startswith(
-        "None of 100 starts reached a minimum: they ended 90 in a cycle, 10 diverging."
+        "None of 100 starts reached a minimum: 90 ended in a cycle, 10 diverging."
     )
 
 

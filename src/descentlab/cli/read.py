@@ -184,7 +184,8 @@ def read_number(text: str, what: str = "number") -> float:
     try:
         expression = parse(text, [stand_in]).expression
     except FormulaError as error:
-        raise InputError(f"The {what} '{text[:60]}' is not a number. {error.message}") from None
+        why = "" if stand_in in error.message else f" {error.message}"
+        raise InputError(f"The {what} '{text[:60]}' is not a number.{why}") from None
     if not expression.is_number:
         raise InputError(f"The {what} '{text[:60]}' is not a number.")
     return float(expression.evalf(17))

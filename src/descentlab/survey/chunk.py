@@ -115,8 +115,7 @@ def _judge_ends(job: Job, rows: Rows, ends: Ends) -> _Found:
         found.kinds[left] = _kinds(judgement.outcomes, judgement.kinds)
         found.places[left] = judgement.places
     _settle_bounds(job, found)
-    flat = np.flatnonzero((found.outcomes == OUTCOMES.index("degenerate")) & (found.kinds < 0))
-    _settle_flats(job, found, flat)
+    _settle_flats(job, found)
     return found
 
 
@@ -146,12 +145,17 @@ def _settle_bounds(job: Job, found: _Found) -> None:
             found.outcomes[at] = OUTCOMES.index("degenerate")
 
 
-def _settle_flats(job: Job, found: _Found, rows: NDArray[np.int64]) -> None:
-    """Tell which of these rows, at degenerate points, reached a flat minimum, and which the rim of a plateau."""
+def _settle_flats(job: Job, found: _Found) -> None:
+    """Tell which degenerate points, in the box or on its boundary, are flat minima, and which the rim of a
+    plateau."""
     f, clip = job.objective, job.setup.method.bounds == "clip"
-    x = found.places[rows]
-    found.kinds[rows[_nothing_lower(f, x, clip)]] = KINDS.index("flat")
-    rim = rows[_beside_plateau(f, x)]
+    degenerate, at_bound = OUTCOMES.index("degenerate"), OUTCOMES.index("at_bound")
+    open_ = (found.kinds < 0) & np.isfinite(found.places).all(axis=1)
+    rows = np.flatnonzero(open_ & np.isin(found.outcomes, (degenerate, at_bound)))
+    flat = rows[_nothing_lower(f, found.places[rows], clip)]
+    found.kinds[flat], found.outcomes[flat] = KINDS.index("flat"), degenerate
+    rows = rows[found.outcomes[rows] == degenerate]
+    rim = rows[_beside_plateau(f, found.places[rows])]
     found.kinds[rim], found.outcomes[rim] = -1, OUTCOMES.index("plateau")
 
 

@@ -20,7 +20,7 @@ log = logging.getLogger("descentlab")
 PIECES = 32
 # Starts tried alone before any search: if they all kill their process, so will the others.
 TRIED = 4
-# A search for more than this many would take a quarter of an hour.
+# Each takes a few processes to find: a search for more than this many would take half an hour or so.
 MOST_CRASHES = 100
 
 

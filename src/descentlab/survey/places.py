@@ -32,12 +32,15 @@ def number_minima(
     """Number points (n, dim) with values (n,) so that those of one minimum share a number 0, 1, …, (n,).
 
     As `same_minimum`; at kinks and flat points a straight line that f rises on by no more than a link may
-    differ in value is a link too, however long.
+    differ in value is a link too, however long. Kinks on a curved valley are linked if they are as close as
+    flat points and f rises little between them.
     """
     labels = same_minimum(points, values, kind, objective.widths, value_scale)
     if kind not in SPREAD:
         return labels
-    return _joined_by_lines(objective, points, values, labels, _height(values, kind, value_scale))
+    height = _height(values, kind, value_scale)
+    labels = _joined_by_lines(objective, points, values, labels, height)
+    return _joined_by_chords(objective, points, values, labels, height) if kind == "kink" else labels
 
 
 def same_minimum(
@@ -90,6 +93,38 @@ def _joined_by_lines(
         joined[left[level]] = hub
         left = left[~level]
     return np.unique(joined, return_inverse=True)[1][labels]
+
+
+# Between two points of a curved valley f rises by this share at most of what it rises on other sides.
+_CHORD = 0.05
+
+
+def _joined_by_chords(
+    objective: Objective, points: Array, values: Array, labels: NDArray[np.int64], height: float
+) -> NDArray[np.int64]:
+    """Give labels (n,) whose points are neighbours on the curved floor of a valley one number."""
+    count = int(labels.max(initial=-1)) + 1
+    if count < 2 or objective.dim < 2:
+        return labels
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    widths, near = objective.widths, SAME_PLACE["flat"]
+    few = min(2 * objective.dim + 3, len(points))
+    far, other = cKDTree(points / widths).query(points / widths, few, p=np.inf, distance_upper_bound=near)
+    a, k = np.nonzero(np.isfinite(far))
+    b, far = other[a, k], far[a, k]
+    some = (labels[a] != labels[b]) & (np.abs(values[a] - values[b]) <= height)
+    a, b, far = a[some], b[some], far[some]
+    aside = np.concatenate([np.eye(objective.dim), -np.eye(objective.dim)])
+    rise = np.stack([objective.value(points[a] + far[:, None] / 2 * widths * each) for each in aside])
+    top = np.maximum(values[a], values[b]) + height + _CHORD * np.abs(rise - values[a]).mean(axis=0)
+    level = np.ones(len(a), bool)
+    for share in _ON_THE_WAY:
+        level &= objective.value(points[a] + share * (points[b] - points[a])) <= top
+    links = coo_array((np.ones(level.sum()), (labels[a[level]], labels[b[level]])), shape=(count, count))
+    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)[labels]
 
 
 def spread_cells(points: Array, labels: NDArray[np.int64], widths: Array) -> NDArray[np.int64]:

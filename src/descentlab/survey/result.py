@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Minima this close in value, against the spread of values over the box, are equally good.
 SAME_VALUE = 1e-9
+# Points this much lower than the lowest minimum, against that spread, are more than a kink's rounding below it.
+LOWER = 1e-6
 # What the starts that reach a minimum of some kind ended as.
 _OUTCOME_OF = {"interior": "minimum", "boundary": "at_bound", "kink": "kink", "flat": "degenerate"}
 
@@ -83,6 +85,26 @@ class Survey:
         lowest = abs(self.minima[0].value) if self.minima else 0.0
         return SAME_VALUE * max(lowest, self.value_scale)
 
+    @functools.cached_property
+    def lower(self) -> tuple[float, NDArray[np.float64]] | None:
+        """Where a start or an end is lower than every minimum found, the lowest of them: f and the point.
+
+        None if none is: then nothing is known to be missing. A pole, a jump or too long a step can lead
+        descent away from what is lower.
+        """
+        if not self.minima:
+            return None
+        begun = self.objective.value(self.start_points)
+        values, points = np.append(begun, self.values), (self.start_points, self.ends)
+        if self.bounds == "clip":  # starts of an array may lie outside the box
+            low, high = self.objective.domain.T
+            inside = [((x >= low) & (x <= high)).all(axis=1) for x in points]
+            values = np.where(np.concatenate(inside), values, np.nan)
+        at = int(np.argmin(np.where(np.isnan(values), np.inf, values)))
+        if not values[at] < self.minima[0].value - max(LOWER * self.value_scale, self.same_value):
+            return None
+        return float(values[at]), points[at // len(begun)][at % len(begun)]
+
     @property
     def best_share(self) -> float:
         """The share of starts that reached the lowest value found."""
@@ -134,7 +156,7 @@ class Survey:
     def starts_asked(self) -> int:
         """How many starts were asked for: more than starts_count if the survey was stopped."""
         given = self.call.settings["starts"]
-        return int(given) if isinstance(given, (int, np.integer)) else np.size(given) // self.objective.dim
+        return int(given) if np.ndim(given) == 0 else np.size(given) // self.objective.dim
 
     def restarts_for(self, confidence: float = 0.95) -> int | None:
         """Return how many random starts reach the lowest value found with this probability.

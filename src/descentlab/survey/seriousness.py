@@ -12,6 +12,8 @@ from descentlab.wording import short, where
 if TYPE_CHECKING:
     from descentlab.survey.result import Survey
 
+# With fewer starts than this share at a minimum nothing is said about the problem of local minima.
+MOST_SETTLE = 0.5
 # "No problem": at least this share of starts reaches the lowest value.
 NO_PROBLEM = 0.95
 # A problem that restarts solve: this many starts reach the lowest value with 95 % probability.
@@ -36,6 +38,7 @@ ENDED = {
     "out_of_steps": "still moving when the steps ran out",
     "crashed": "killing the process",
 }
+STOPPED = "stopped by the tolerance before they arrived"
 _REMEDIES = {
     "out_of_steps": "give more steps",
     "diverged": "take a smaller learning rate, or keep to the box",
@@ -49,10 +52,7 @@ def sentences(survey: Survey) -> str:
     """Say what was found, whether local minima are a problem, what failed, what may be missing, and
     why the survey ended early – the last three only where there is something to say."""
     if not survey.minima:
-        ended = endings(survey.elsewhere)
-        ended = ended.partition(" ")[2] if len(survey.elsewhere) == 1 else ended
-        said = [f"None of {_starts(survey)} reached a minimum: they ended {ended}."]
-        said.append(_remedy(survey.elsewhere))
+        said = [_nothing(survey), _remedy(survey)]
     else:
         said = [_found(survey), seriousness(survey), _failures(survey), _missing(survey)]
     return " ".join(part for part in [*said, ending(survey)] if part)
@@ -61,6 +61,17 @@ def sentences(survey: Survey) -> str:
 def _starts(survey: Survey) -> str:
     count = survey.starts_count
     return f"{count:,} start{'' if count == 1 else 's'}"
+
+
+def _nothing(survey: Survey) -> str:
+    """Say that no start reached a minimum, and where they ended."""
+    ended = _endings(survey)
+    if survey.starts_count == 1:
+        return f"The one start reached no minimum: it ended {ended.partition(' ')[2]}."
+    first, _, others = ended.partition(", ")
+    count, _, how = first.partition(" ")
+    ended = f"{count} ended {how}, {others}" if others else f"they ended {how}"
+    return f"None of {_starts(survey)} reached a minimum: {ended}."
 
 
 def _found(survey: Survey) -> str:
@@ -98,6 +109,19 @@ def seriousness(survey: Survey) -> str:
         return ""
     best, settled = survey.best_share, sum(m.share for m in survey.minima)
     it = "it" if len(survey.best_ones) == 1 else "one of these"
+    if survey.lower is not None:
+        value, point = survey.lower
+        return (
+            f"The lowest point was missed: f is {short(value)} at {where(survey.objective, point)}, "
+            "lower than any minimum found."
+        )
+    if survey.starts_count == 1:
+        return "One start cannot tell whether local minima are a problem here."
+    if settled < MOST_SETTLE:
+        return (
+            f"Whether local minima are a problem here cannot be told: only {percent(settled)} of starts "
+            "reached a minimum."
+        )
     if len(survey.best_ones) == len(survey.minima):
         everyone = "every start" if not survey.elsewhere else "every start that settles"
         return f"Local minima are no problem here: {everyone} reaches {it}."
@@ -138,18 +162,38 @@ def _failures(survey: Survey) -> str:
     if lost < WORTH_SAYING * survey.starts_count:
         return ""
     share = percent(lost / survey.starts_count)
-    return f"{share} of starts reached no minimum: {endings(survey.elsewhere)}. {_remedy(survey.elsewhere)}".strip()
+    return f"{share} of starts reached no minimum: {_endings(survey)}. {_remedy(survey)}".strip()
 
 
-def _remedy(lost: Mapping[str, int]) -> str:
+def _endings(survey: Survey) -> str:
+    """Write how the starts that reached no minimum ended."""
+    ended = endings(survey.elsewhere)
+    return ended.replace(ENDED["out_of_steps"], STOPPED) if _stopped_early(survey) else ended
+
+
+def _stopped_early(survey: Survey) -> bool:
+    """Tell whether the tolerance, and not the number of steps, stopped most of the starts that did not arrive."""
+    moving = survey.end_outcomes == "out_of_steps"
+    return bool(moving.any()) and float(np.mean(survey.taken[moving] < survey.steps)) > 0.5
+
+
+def _remedy(survey: Survey) -> str:
     """Name the remedy for the commonest failure, if there is one to name."""
+    lost = survey.elsewhere
     outcome = max(lost, key=lambda name: lost[name], default="")
     remedy = _REMEDIES.get(outcome, "")
+    if outcome == "out_of_steps" and _stopped_early(survey):
+        remedy = "take a smaller tolerance"
+    at_once = survey.taken[survey.end_outcomes == outcome] == 0
+    if outcome == "nonfinite" and at_once.any() and at_once.mean() > 0.5:
+        remedy = "take another box"
     return f"To change that, {remedy}." if remedy else ""
 
 
 def _missing(survey: Survey) -> str:
-    """Say that minima are missing, where too many starts may lead to some."""
+    """Say that minima are missing, where too many starts may lead to some. Only random starts can tell."""
+    if survey.design not in ("uniform", "normal") or survey.starts_count == 1:
+        return ""
     low, high = survey.unseen_interval
     if survey.unseen >= WORTH_SAYING:
         return (
