@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from descentlab.landscapes import landscape
 from descentlab.rates import curvature_of_box
 from descentlab.survey.chunk import SURVEY_OUTCOMES, Chunk, Job, Places, run_chunk
 from descentlab.survey.minima import Catalogue, _bin, _medians, _summed
-from descentlab.survey.places import KINDS, same_minimum
+from descentlab.survey.places import KINDS, number_minima, same_minimum
 from descentlab.survey.starts import read_design
 from descentlab.survey.statistics import unseen_interval, wilson
 from descentlab.verdict import judge
@@ -156,12 +157,18 @@ def test_duplicates_by_the_million() -> None:
     )
 
 
+def on_ring(angles: Any, radius: float = 1.0) -> np.ndarray:
+    return radius * np.column_stack([np.cos(angles), np.sin(angles)])
+
+
 def test_a_ring_is_one_flat_minimum_and_two_rings_are_two() -> None:
-    angles = np.linspace(0, 2 * np.pi, 400)
-    ring = np.column_stack([np.cos(angles), np.sin(angles)])
-    assert set(labels(ring, np.zeros(400), "flat", widths=4.0)) == {0}
+    f = dl.formula("((x^2+y^2-1)*(x^2+y^2-1/4))^2", domain={"x": (-2, 2), "y": (-2, 2)})
+    ring = on_ring(np.linspace(0, 2 * np.pi, 400))
+    assert set(number_minima(f, ring, f.value(ring), "flat", 1.0).tolist()) == {0}
     both = np.concatenate([ring, 0.5 * ring])
-    assert len(set(labels(both, np.zeros(800), "flat", widths=4.0))) == 2
+    found = number_minima(f, both, f.value(both), "flat", 1.0)
+    assert len(set(found[:400])) == len(set(found[400:])) == 1
+    assert found[0] != found[-1]
 
 
 # The catalogue
@@ -214,10 +221,16 @@ def test_the_lowest_representative_is_kept_whatever_the_order() -> None:
 
 
 def test_parts_of_a_flat_set_that_meet_later_become_one() -> None:
-    c = Catalogue(LINE, 1.0)
-    assert c.add(chunk_of(0, [(0.10, 0.0, "flat"), (0.13, 0.0, "flat")], [0, 1])).tolist() == [0, 1]
+    f = dl.formula("(x^2+y^2-1)^2", domain={"x": (-2, 2), "y": (-2, 2)})
+
+    def chunk_at(first: int, *angles: float) -> Chunk:
+        chunk = chunk_of(first, [(0.0, 0.0, "flat")] * len(angles), list(range(len(angles))))
+        return replace(chunk, places=replace(chunk.places, points=on_ring(np.array(angles))))
+
+    c = Catalogue(f, 1.0)
+    assert sorted(c.add(chunk_at(0, 0.0, 0.13)).tolist()) == [0, 1]
     assert len(c.minima()[0]) == 2
-    assert c.add(chunk_of(2, [(0.115, 0.0, "flat")], [0])).tolist() == [0]
+    assert c.add(chunk_at(2, 0.065)).tolist() == [0]
     (m,), ranks = c.minima()
     assert (m.hits, m.id, m.kind) == (3, 0, "flat")
     assert ranks.tolist() == [0, 0]

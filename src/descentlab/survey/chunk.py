@@ -264,17 +264,20 @@ def _nothing_lower(objective: Objective, x: Array, clip: bool) -> NDArray[np.boo
     low, high = objective.domain.T if clip else (-np.inf, np.inf)
     along = directions(objective.dim, random=32)
 
-    def around(distance: float) -> Array:
-        points = (np.clip(x + distance * objective.widths * each, low, high) for each in along)
-        return np.stack([objective.value(there) - value for there in points])
+    def around(distance: float) -> tuple[Array, Array]:
+        """Return how far f falls and how much it changes at most, that far away."""
+        fall, change = np.zeros(len(x)), np.zeros(len(x))
+        for each in along:
+            rise = objective.value(np.clip(x + distance * objective.widths * each, low, high)) - value
+            fall, change = np.fmax(fall, -rise), np.fmax(change, np.abs(rise))
+        return fall, change
 
     # Around a degenerate point f changes by its rounding only, so near it. x is known to the 1e-9th of a side.
-    noise = 4 * np.nan_to_num(np.abs(around(1e-9))).max(axis=0, initial=0.0) + 1e-15 * np.abs(value)
+    noise = 4 * around(1e-9)[1] + 1e-15 * np.abs(value)
     flat = np.isfinite(value)
     for distance in (1e-4, 1e-3, 1e-2):
-        rises = around(distance)
-        spread = np.nan_to_num(np.abs(rises)).max(axis=0, initial=0.0)
-        flat &= np.fmin.reduce(rises, axis=0, initial=np.inf) >= -1e-9 * spread - noise
+        fall, change = around(distance)
+        flat &= fall <= 1e-9 * change + noise
     return np.asarray(flat)
 
 

@@ -17,13 +17,15 @@ Array = NDArray[np.float64]
 KINDS = ("interior", "boundary", "kink", "flat")
 # The same minimum: a chain of points, each within this of the next in every coordinate, in box sides, and in value,
 # in units of the job's value_scale. Descents come to rest anywhere on a flat set.
-SAME_PLACE = {"interior": 1e-6, "boundary": 1e-6, "kink": 1e-6, "flat": 0.02}
+SAME_PLACE = {"interior": 1e-6, "boundary": 1e-6, "kink": 1e-6, "flat": 2e-3}
 SAME_VALUE = {"interior": 1e-8, "boundary": 1e-8, "kink": 1e-6, "flat": 1e-6}
 # Kinks this close are one whatever their values: √|x| at 1e-12 sides from its kink is already 1e-6 high.
 SAME_KINK = 1e-9
-# A set that descents come to rest all over is kept as points, one a cell: a chain of cells is a chain of points.
+# A set that descents come to rest all over is kept as points, one a cell of this side. Points of it this close
+# are linked unless f rises between them.
 SPREAD = ("kink", "flat")
-SPREAD_CELL = SAME_PLACE["flat"] / 4
+NEIGHBOURS = 0.02
+SPREAD_CELL = NEIGHBOURS / 8
 
 
 def number_minima(
@@ -32,15 +34,15 @@ def number_minima(
     """Number points (n, dim) with values (n,) so that those of one minimum share a number 0, 1, …, (n,).
 
     As `same_minimum`; at kinks and flat points a straight line that f rises on by no more than a link may
-    differ in value is a link too, however long. Kinks on a curved valley are linked if they are as close as
-    flat points and f rises little between them.
+    differ in value is a link too, however long, and so is a short one, as between points on a curved valley,
+    on which f rises little.
     """
     labels = same_minimum(points, values, kind, objective.widths, value_scale)
     if kind not in SPREAD:
         return labels
     height = _height(values, kind, value_scale)
     labels = _joined_by_lines(objective, points, values, labels, height)
-    return _joined_by_chords(objective, points, values, labels, height) if kind == "kink" else labels
+    return _joined_by_chords(objective, points, values, labels, height)
 
 
 def same_minimum(
@@ -110,9 +112,14 @@ def _joined_by_chords(
     from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
 
-    widths, near = objective.widths, SAME_PLACE["flat"]
-    few = min(2 * objective.dim + 3, len(points))
-    far, other = cKDTree(points / widths).query(points / widths, few, p=np.inf, distance_upper_bound=near)
+    widths, all_labels = objective.widths, labels
+    # One point a cell: then a few neighbours of each reach along the set, and not into a cluster only.
+    some = lowest_of(points, values, spread_cells(points, labels, widths))
+    points, values, labels = points[some], values[some], labels[some]
+    few = min(2 * objective.dim + 9, len(points))
+    far, other = cKDTree(points / widths).query(
+        points / widths, few, p=np.inf, distance_upper_bound=NEIGHBOURS
+    )
     a, k = np.nonzero(np.isfinite(far))
     b, far = other[a, k], far[a, k]
     some = (labels[a] != labels[b]) & (np.abs(values[a] - values[b]) <= height)
@@ -124,7 +131,7 @@ def _joined_by_chords(
     for share in _ON_THE_WAY:
         level &= objective.value(points[a] + share * (points[b] - points[a])) <= top
     links = coo_array((np.ones(level.sum()), (labels[a[level]], labels[b[level]])), shape=(count, count))
-    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)[labels]
+    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)[all_labels]
 
 
 def spread_cells(points: Array, labels: NDArray[np.int64], widths: Array) -> NDArray[np.int64]:

@@ -38,7 +38,7 @@ ENDED = {
     "out_of_steps": "still moving when the steps ran out",
     "crashed": "killing the process",
 }
-STOPPED = "stopped by the tolerance before they arrived"
+STOPPED = "short of a minimum (by the tolerance)"
 _REMEDIES = {
     "out_of_steps": "give more steps",
     "diverged": "take a smaller learning rate, or keep to the box",
