@@ -197,3 +197,29 @@ def test_many_minima_take_little_memory_for_their_steps() -> None:
     assert sum(a.nbytes for a in c._steps) <= 16 * n  # a histogram for each took 2 KB
     minima, _ = c.minima()
     assert {m.steps for m in minima} == {7.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("abs(x) + y", [[0, -1]]),
+        ("abs(x) - y^2", [[0, -1], [0, 1]]),
+        ("abs(x) + abs(y) + z", [[0, 0, -1]]),
+        ("-abs(x) + y", [[-1, -1], [1, -1]]),
+    ],
+)
+def test_a_kink_on_a_face_of_the_box_is_a_boundary_minimum(text: str, places: list[list[float]]) -> None:
+    names = ["x", "y", "z"][: len(places[0])]
+    s = dl.survey(dl.formula(text, domain=[(-1, 1)] * len(names), variables=names), starts=300)
+    assert s.outcomes == {"at_bound": 300}
+    assert [m.kind for m in s.minima] == ["boundary"] * len(places)
+    found = sorted(m.point.round(9).tolist() for m in s.minima)
+    np.testing.assert_allclose(found, places, atol=1e-9)
+    assert sum(m.hits for m in s.minima) == 300
+
+
+def test_a_ridge_that_ends_on_a_face_is_no_minimum() -> None:
+    """From x = 0 exactly: held at y = −1, and at a kink that f falls from on both sides."""
+    f = dl.formula("-abs(x) + y", domain=[(-1, 1), (-1, 1)])
+    run = dl.descend(f, [0.0, 0.0], bounds="clip", learning_rate=0.01, steps=500)
+    assert run.judgement.kinds[0] != "minimum"

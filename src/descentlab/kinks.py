@@ -39,7 +39,41 @@ class Slopes:
     is_minimum: Flags
 
 
-def one_sided_slopes(objective: Objective, x: Array, downhill: float = 1.0) -> Slopes:
+@dataclass(frozen=True, eq=False)
+class Face:
+    """An objective on a face of its box: what the searches here read of one, over the free coordinates.
+
+    held (dim,): which coordinates are held; at (dim,): where.
+    """
+
+    objective: Objective
+    held: Flags
+    at: Array
+
+    @property
+    def dim(self) -> int:
+        return int((~self.held).sum())
+
+    @property
+    def widths(self) -> Array:
+        return self.objective.widths[~self.held]
+
+    def whole(self, x: Array) -> Array:
+        """Return points of the free coordinates (..., free) as points of the box (..., dim)."""
+        points = np.empty((*x.shape[:-1], self.objective.dim))
+        points[..., self.held], points[..., ~self.held] = self.at[self.held], x
+        return points
+
+    def value(self, x: Array) -> Array:
+        """Return f, (...)."""
+        return self.objective.value(self.whole(x))
+
+    def gradient(self, x: Array) -> Array:
+        """Return ∇f along the face, (..., free)."""
+        return self.objective.gradient(self.whole(x))[..., ~self.held]
+
+
+def one_sided_slopes(objective: Objective | Face, x: Array, downhill: float = 1.0) -> Slopes:
     """Measure (h(x + εd) − h(x))/ε on all sides of x for two small ε, h = downhill·f.
 
     For a smooth h the slopes along d and −d cancel up to ε·h″; where the gradient jumps their
@@ -56,7 +90,7 @@ def one_sided_slopes(objective: Objective, x: Array, downhill: float = 1.0) -> S
     noise = 64 * _EPS * np.abs(centre)[:, None] / SLOPE_STEPS[1]
     with np.errstate(invalid="ignore"):
         jump = np.nan_to_num(np.abs(near)).max(axis=1, initial=0.0)
-        is_kink = ((np.abs(near) > 0.5 * np.abs(far)) & (np.abs(near) > noise)).any(axis=1)
+        is_kink = np.asarray(((np.abs(near) > 0.5 * np.abs(far)) & (np.abs(near) > noise)).any(axis=1))
         rising = np.all([(s >= -1e-3 * jump[:, None] - noise).all(axis=1) for s in seen], axis=0)
         strict = (seen[1].max(axis=1) > 0) & (near >= -noise).all(axis=1)
     lengths = np.linalg.norm(objective.widths * along, axis=1)
@@ -65,7 +99,7 @@ def one_sided_slopes(objective: Objective, x: Array, downhill: float = 1.0) -> S
     return Slopes(seen[1] / lengths, is_kink, minimum)
 
 
-def is_settled(objective: Objective, x: Array, downhill: float = 1.0) -> Flags:
+def is_settled(objective: Objective | Face, x: Array, downhill: float = 1.0) -> Flags:
     """Tell where no direction leads down: 0 is in the hull of the gradients around x.
 
     One-sided slopes along a few directions miss a valley whose floor is a kink.
@@ -74,7 +108,7 @@ def is_settled(objective: Objective, x: Array, downhill: float = 1.0) -> Flags:
     return np.asarray(np.linalg.norm(steepest, axis=1) <= SETTLED * largest)
 
 
-def _steepest(objective: Objective, x: Array, downhill: float) -> tuple[Array, Array]:
+def _steepest(objective: Objective | Face, x: Array, downhill: float) -> tuple[Array, Array]:
     """Return the shortest vector in the hull of h's gradients around each x, and the longest gradient.
 
     Minus that vector is the direction of steepest descent of a function with kinks (gradient
@@ -96,7 +130,7 @@ def _steepest(objective: Objective, x: Array, downhill: float) -> tuple[Array, A
     return shortest, longest
 
 
-def search_kink(objective: Objective, x: Array, reach: Array, downhill: float = 1.0) -> Array:
+def search_kink(objective: Objective | Face, x: Array, reach: Array, downhill: float = 1.0) -> Array:
     """Return the lowest points of h = downhill·f that are found from x without trusting a gradient.
 
     x (n, dim); reach (n,): the first search distance in box sides. A pattern search finds the
@@ -122,7 +156,7 @@ def search_kink(objective: Objective, x: Array, reach: Array, downhill: float = 
     return point
 
 
-def _pattern_search(objective: Objective, x: Array, reach: Array, downhill: float) -> Array:
+def _pattern_search(objective: Objective | Face, x: Array, reach: Array, downhill: float) -> Array:
     """Move to the lowest of the points around while one is lower.
 
     The distance doubles when some side is lower and halves when none is, until it is 1e-12 sides.

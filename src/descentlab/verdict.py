@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from descentlab.kinks import one_sided_slopes, search_kink
+from descentlab.kinks import SLOPE_STEPS, Face, one_sided_slopes, search_kink
 from descentlab.objective import FormulaObjective, Objective
 from descentlab.optimizers import ChosenOptimizer
 from descentlab.program import NUMPY, run_each
@@ -259,16 +259,24 @@ def _kinds_of(e: Ending, place: Array, free: Flags) -> tuple[NDArray[np.str_], A
 
 
 def _kinks(j: Judgement, rows: NDArray[np.int64]) -> None:
-    """Where descent bounces about, or sits on, a point with f rising on every side but no gradient."""
+    """Where descent bounces about, or sits on, a point with f rising on every side but no gradient –
+    within the face of the box it is held on, if any."""
     e = j.ending
     if not e.objective.may_kink:
         return
-    hovering = (e.extent[rows] <= 0.2) & ~e.held[rows].any(axis=1)
-    rows = rows[hovering & np.isfinite(e.values[rows])]
-    if not rows.size:
-        return
-    extent = e.extent[rows]
-    cells = np.round(e.ends[rows] / (e.objective.widths * np.maximum(extent, 1e-6)[:, None]))
+    rows = rows[(e.extent[rows] <= 0.2) & np.isfinite(e.values[rows]) & ~e.held[rows].all(axis=1)]
+    sides = np.where(e.held[rows], np.where(e.ends[rows] <= e.objective.domain[:, 0], 1, 2), 0)
+    faces, which = np.unique(sides, axis=0, return_inverse=True)
+    for i, side in enumerate(faces):
+        low, high = e.objective.domain.T
+        face = Face(e.objective, side > 0, np.where(side == 1, low, high))
+        _kinks_on(j, rows[which.reshape(-1) == i], face)
+
+
+def _kinks_on(j: Judgement, rows: NDArray[np.int64], face: Face) -> None:
+    e = j.ending
+    x, extent = e.ends[rows][:, ~face.held], e.extent[rows]
+    cells = np.round(x / (face.widths * np.maximum(extent, 1e-6)[:, None]))
     _, first, inverse = np.unique(
         np.column_stack([cells, np.round(np.log2(np.maximum(extent, 1e-12)))]),
         axis=0,
@@ -276,16 +284,27 @@ def _kinks(j: Judgement, rows: NDArray[np.int64]) -> None:
         return_inverse=True,
     )
     inverse = inverse.reshape(-1)
-    reach = np.maximum(extent[first], 1e-9)
-    tip = search_kink(e.objective, e.ends[rows[first]], reach, e.downhill)
-    slopes = one_sided_slopes(e.objective, tip, e.downhill)
-    place, good = tip[inverse], slopes.is_minimum[inverse]
-    distance = np.abs((place - e.ends[rows]) / e.objective.widths).max(axis=1)
+    tip = search_kink(face, x[first], np.maximum(extent[first], 1e-9), e.downhill)
+    minimum = one_sided_slopes(face, tip, e.downhill).is_minimum & _rises_inward(e, face, tip)
+    place, good = tip[inverse], minimum[inverse]
+    distance = np.abs((place - x) / face.widths).max(axis=1)
     good &= distance <= np.maximum(2 * extent, ARRIVED)
-    rows, place, distance = rows[good], place[good], distance[good]
-    j.outcomes[rows] = j.kinds[rows] = "kink"
-    j.places[rows], j.distances[rows] = place, distance
+    rows = rows[good]
+    held = bool(face.held.any())
+    j.outcomes[rows], j.kinds[rows] = ("at_bound", "minimum") if held else ("kink", "kink")
+    j.places[rows], j.distances[rows] = face.whole(place[good]), distance[good]
     j.eigenvalues[rows] = np.nan
+
+
+def _rises_inward(e: Ending, face: Face, tip: Array) -> Flags:
+    """Tell where h rises from the points of the face into the box, along every coordinate held."""
+    rises = np.ones(len(tip), bool)
+    inward = np.where(face.at <= e.objective.domain[:, 0], 1.0, -1.0) * e.objective.widths
+    for k in np.flatnonzero(face.held):
+        there = face.whole(tip)
+        there[:, k] += SLOPE_STEPS[1] * inward[k]
+        rises &= e.downhill * e.objective.value(there) > e.downhill * face.value(tip)
+    return rises
 
 
 def _plateaus(j: Judgement, rows: NDArray[np.int64]) -> None:

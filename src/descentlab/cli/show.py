@@ -123,10 +123,11 @@ def show_survey(survey: Survey, plot: Path | None = None) -> None:
     out = console()
     placed = "" if survey.design in ("uniform", "array") else f" ({survey.design})"
     single = "" if survey.precision == "float64" else f", {survey.precision}"
+    count = "1 start" if survey.starts_count == 1 else f"{survey.starts_count:,} starts"
     _head(
         out,
         survey.objective,
-        f"{survey.starts_count:,} starts{placed}, {survey.optimizer} at learning rate {survey.learning_rate}{single}",
+        f"{count}{placed}, {survey.optimizer} at learning rate {survey.learning_rate}{single}",
     )
     _paragraph(out, survey.sentence)
     if survey.minima:

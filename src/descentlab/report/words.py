@@ -77,7 +77,7 @@ def _place_value(run: Descent) -> float:
 def _others(survey: Survey) -> str:
     if not survey.minima:
         ended = endings(survey.elsewhere).removeprefix(f"{survey.starts_count:,} ")
-        return f"None of {survey.starts_count:,} random starts reached a minimum: they ended {ended}."
+        return f"None of {survey.starts_count:,} random starts reached a minimum. How they ended: {ended}."
     said = [
         f"{survey.starts_count:,} random starts found {counted(len(survey.minima))} "
         f"minim{'um' if len(survey.minima) == 1 else 'a'}: {_lowest_ones(survey)}.",
