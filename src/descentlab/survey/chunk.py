@@ -152,10 +152,13 @@ def _settle_flats(job: Job, found: _Found) -> None:
     degenerate, at_bound = OUTCOMES.index("degenerate"), OUTCOMES.index("at_bound")
     open_ = (found.kinds < 0) & np.isfinite(found.places).all(axis=1)
     rows = np.flatnonzero(open_ & np.isin(found.outcomes, (degenerate, at_bound)))
-    flat = rows[_nothing_lower(f, found.places[rows], clip)]
+    if not rows.size:
+        return
+    first, inverse = group(found.places[rows])
+    flat = rows[_nothing_lower(f, found.places[rows[first]], clip)[inverse]]
     found.kinds[flat], found.outcomes[flat] = KINDS.index("flat"), degenerate
-    rows = rows[found.outcomes[rows] == degenerate]
-    rim = rows[_beside_plateau(f, found.places[rows])]
+    here = found.outcomes[rows] == degenerate
+    rim = rows[here & _beside_plateau(f, found.places[rows[first]])[inverse]]
     found.kinds[rim], found.outcomes[rim] = -1, OUTCOMES.index("plateau")
 
 
