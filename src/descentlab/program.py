@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, cast
 
@@ -72,6 +72,21 @@ class Program:
         first = len(self.operations)
         outputs = tuple(range(first, first + len(extra)))
         return Program(self.names, self.operations + extra, outputs)
+
+
+    def pruned(self) -> Program:
+        """Return the same program without operations that no output reads."""
+        read = set(self.outputs)
+        for i in range(len(self.operations) - 1, -1, -1):
+            if i in read:
+                read.update(self.operations[i].arguments)
+        kept = sorted(read)
+        place = {old: new for new, old in enumerate(kept)}
+        operations = tuple(
+            replace(op, arguments=tuple(place[a] for a in op.arguments))
+            for op in (self.operations[i] for i in kept)
+        )
+        return Program(self.names, operations, tuple(place[i] for i in self.outputs))
 
 
 class Arithmetic:

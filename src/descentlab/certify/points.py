@@ -1,0 +1,178 @@
+"""From boxes that each hold one root to certified points: narrowed, told apart, and named by kind."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descentlab.certify.enclose import Model
+from descentlab.certify.intervals import Array, Flags
+from descentlab.certify.krawczyk import krawczyk, spectrum
+from descentlab.certify.result import CertifiedPoint
+from descentlab.certify.search import Boxes, Findings, joined
+
+# Krawczyk's operator squares the width of a box; from a share of the side to rounding takes a few rounds.
+ROUNDS = 8
+# Roots whose middles are this close, in box sides, are looked at for being the same one.
+NEAR = 1e-7
+
+
+def narrowed(model: Model, roots: Boxes) -> Boxes:
+    """Return boxes around the same roots, narrowed until rounding stops it."""
+    low, high = roots.low.copy(), roots.high.copy()
+    free = roots.free
+    going = np.arange(len(low))
+    for _ in range(ROUNDS):
+        if not len(going):
+            break
+        a, b = low[going], high[going]
+        centre = 0.5 * a + 0.5 * b
+        middle, around = model.slopes(centre, centre), model.curvatures(a, b)
+        assert around.hessian is not None
+        image = krawczyk(centre, a, b, middle.gradient, around.hessian, free[going])
+        low[going], high[going] = np.fmax(a, image.low), np.fmin(b, image.high)
+        better = (high[going] - low[going] < 0.9 * (b - a)).any(axis=1)
+        going = going[better]
+    return Boxes(low, high, roots.held)
+
+
+def distinct(roots: Boxes, unique: Boxes, widths: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the indices of one box for each root, and of those that cannot be told from another.
+
+    Two narrowed boxes hold the same root if one lies where the other's root is the only one. Only boxes that fall into
+    one cell of a grid are compared. With dim + 1 grids, each shifted against the others, every pair that overlaps shares
+    a cell of one of them, unless a box is wider than a part of a cell: such boxes are compared with all.
+    """
+    d = len(widths)
+    middles = (0.5 * roots.low + 0.5 * roots.high) / widths
+    narrow = ((roots.high - roots.low) / widths < NEAR / (2 * d + 2)).all(axis=1)
+    kept, unsure = np.flatnonzero(narrow), []
+    for shift in range(d + 1):
+        cells = np.floor(middles[kept] / NEAR + shift / (d + 1))
+        _, first, group = np.unique(
+            np.column_stack([cells, roots.held[kept]]), axis=0, return_index=True, return_inverse=True
+        )
+        leader = kept[first[group.reshape(-1)]]
+        other = np.flatnonzero(leader != kept)
+        mine, theirs = kept[other], leader[other]
+        same = _within(roots[mine], unique[theirs]) | _within(roots[theirs], unique[mine])
+        meets = _overlap(roots[mine], roots[theirs])
+        unsure.append(mine[meets & ~same])
+        kept = np.delete(kept, other[same | meets])
+    for i in np.flatnonzero(~narrow):
+        mine = np.full(len(kept), i)
+        same = _within(roots[kept], unique[mine]) | _within(roots[mine], unique[kept])
+        if not same.any() and _overlap(roots[mine], roots[kept]).any():
+            unsure.append(np.array([i]))
+        elif not same.any():
+            kept = np.append(kept, i)
+    return np.sort(kept), np.concatenate(unsure)
+
+
+def _overlap(a: Boxes, b: Boxes) -> Flags:
+    return np.asarray(((a.low <= b.high) & (b.low <= a.high)).all(axis=1))
+
+
+def _within(inner: Boxes, outer: Boxes) -> Flags:
+    return np.asarray(((inner.low >= outer.low) & (inner.high <= outer.high)).all(axis=1))
+
+
+def inside_unique(boxes: Boxes, unique: Boxes) -> Flags:
+    """Tell which boxes lie where a known root is the only one; n·m comparisons, a block at a time."""
+    inside = np.zeros(len(boxes), bool)
+    if not len(unique):
+        return inside
+    block = max(1, 4_000_000 // (len(unique) * unique.low.shape[1]))
+    for first in range(0, len(boxes), block):
+        part = slice(first, first + block)
+        low, high, held = boxes.low[part, None], boxes.high[part, None], boxes.held[part, None]
+        fits = (low >= unique.low) & (high <= unique.high) & (held == unique.held)
+        inside[part] = fits.all(axis=2).any(axis=1)
+    return inside
+
+
+def certified(model: Model, domain: Array, findings: Findings) -> tuple[list[CertifiedPoint], Boxes]:
+    """Return the certified points, lowest first, and the boxes of roots too near a face to tell.
+
+    A root outside the box is left out. One that might lie on a face is a minimum (or a maximum) over the closed box if f
+    is proved to be convex (or concave) all around it.
+    """
+    with np.errstate(all="ignore"):
+        return _certified(model, domain, findings)
+
+
+def _certified(model: Model, domain: Array, findings: Findings) -> tuple[list[CertifiedPoint], Boxes]:
+    widths = domain[:, 1] - domain[:, 0]
+    roots = narrowed(model, findings.roots)
+    kept, alike = distinct(roots, findings.unique, widths)
+    merged, roots, unique = roots[alike], roots[kept], findings.unique[kept]
+    free = roots.free
+    outside = (free & ((roots.high < domain[:, 0]) | (roots.low > domain[:, 1]))).any(axis=1)
+    roots, unique = roots[~outside], unique[~outside]
+    free = roots.free
+    e = model.curvatures(roots.low, roots.high)
+    assert e.hessian is not None
+    s = spectrum(e.hessian, free)
+    low_face = np.where(roots.held < 0, e.gradient.lo, -e.gradient.hi)
+    high_face = np.where(roots.held < 0, e.gradient.hi, -e.gradient.lo)
+    held = ~free
+    rises, falls = (low_face > 0) | free, (high_face < 0) | free
+    inward, outward = rises.all(axis=1), falls.all(axis=1)
+    settled_faces = ((rises | falls) | free).all(axis=1)
+    touching = (free & ((roots.low <= domain[:, 0]) | (roots.high >= domain[:, 1]))).any(axis=1)
+    points, unsure = [], []
+    count = free.sum(axis=1)
+    for i in range(len(roots)):
+        on_face = bool(held[i].any())
+        if on_face and bool(settled_faces[i]) and not (inward[i] or outward[i]):
+            continue  # f rises into the box along one held coordinate and falls along another
+        kind, index = _kind(int(count[i]), int(s.negative[i]), bool(s.settled[i]))
+        if on_face:
+            kind = _kind_on_face(kind, int(count[i]), bool(inward[i]), bool(outward[i]))
+        if kind == "undecided" or (touching[i] and kind not in ("minimum", "maximum")):
+            unsure.append(i)
+            continue
+        k = int(count[i])
+        box = np.stack([roots.low[i], roots.high[i]], axis=1)
+        sides = roots.held[i].copy()
+        if touching[i]:
+            sides[free[i] & (roots.low[i] <= domain[:, 0])] = -1
+            sides[free[i] & (roots.high[i] >= domain[:, 1])] = 1
+        value = (float(e.value.lo[i]), float(e.value.hi[i]))  # type: ignore[index]
+        points.append(
+            CertifiedPoint(
+                np.clip(0.5 * roots.low[i] + 0.5 * roots.high[i], domain[:, 0], domain[:, 1]),
+                box,
+                np.stack([unique.low[i], unique.high[i]], axis=1),
+                0.5 * value[0] + 0.5 * value[1],
+                value,
+                kind,
+                index,
+                np.stack([s.low[i, :k], s.high[i, :k]], axis=1),
+                sides,
+            )
+        )
+    points.sort(key=lambda p: (p.value, *p.point))
+    return points, joined([merged, roots[np.array(unsure, np.int64)]])
+
+
+def _kind(free: int, negative: int, settled: bool) -> tuple[str, int | None]:
+    """Name a stationary point by the signs of its eigenvalues."""
+    if not settled:
+        return "unknown", None
+    kind = "minimum" if negative == 0 else "maximum" if negative == free else "saddle"
+    return kind, negative
+
+
+def _kind_on_face(kind: str, free: int, inward: bool, outward: bool) -> str:
+    """Name a stationary point of f on a face as a point of f over the closed box.
+
+    inward: f rises into the box; outward: f falls into it; in a corner, without free coordinates, that is all.
+    """
+    if not (inward or outward):
+        return "undecided"
+    if free == 0:
+        return "minimum" if inward else "maximum"
+    if kind == "unknown":
+        return kind
+    return kind if kind in ("minimum", "maximum") and (kind == "minimum") == inward else "saddle"
