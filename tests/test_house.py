@@ -24,8 +24,8 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 ORDER = (
     "xla", "errors", "formula", "program", "scalar", "slopes", "check", "objective", "landscapes", "lbfgs",
     "optimizers", "rates", "loop", "engine", "small", "batch", "stationary", "kinks", "verdict", "wording",
-    "evidence", "escape", "pace", "advice", "reproduce", "descent", "sweep", "survey", "figures", "report",
-    "cli", "__main__",
+    "evidence", "escape", "pace", "advice", "reproduce", "differentiate", "certify", "descent", "sweep", "survey",
+    "minimize", "figures", "report", "cli", "__main__",
 )  # fmt: skip
 # Results draw and show themselves (.plot(), _repr_html_): inside functions these are imported from the left.
 SHOWS = ("figures", "report")

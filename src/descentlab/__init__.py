@@ -13,6 +13,7 @@ from descentlab.xla import ask_for_whole_loops
 
 if TYPE_CHECKING:
     from descentlab.advice import Verdict
+    from descentlab.certify import Certificate, CertifiedPoint, certify
     from descentlab.descent import Descent, ascend, descend
     from descentlab.errors import InputError, WorkError
     from descentlab.formula import FormulaError, parse
@@ -29,6 +30,8 @@ __version__ = "0.1.0"
 __all__ = [
     "BasinMap",
     "BasinStrip",
+    "Certificate",
+    "CertifiedPoint",
     "Descent",
     "Exploration",
     "FormulaError",
@@ -44,6 +47,7 @@ __all__ = [
     "ascend",
     "basin_map",
     "basin_strip",
+    "certify",
     "descend",
     "explore",
     "formula",
@@ -62,6 +66,7 @@ __all__ = [
 # NumPy or the engine before it needs them.
 _HOMES = {
     "advice": ["Verdict"],
+    "certify": ["Certificate", "CertifiedPoint", "certify"],
     "descent": ["Descent", "ascend", "descend"],
     "errors": ["InputError", "WorkError"],
     "formula": ["FormulaError", "parse"],

@@ -27,6 +27,8 @@ Bound = Array | np.float64
 # floating-point number before x, for every finite x (Rump et al., theorem 2.2).
 HALF_ULP = 2.0**-53 * (1 + 2.0**-52)
 SMALLEST = 5e-324
+# Between half an ulp and one and a half for every normal x: x − |x|·SUM_ULP rounds to the number before x or the next one.
+SUM_ULP = 0.75 * 2.0**-52
 LARGEST = np.finfo(np.float64).max
 # What the platform's exp, sin, … may err by, doubled (in ulp): NumPy's authors state at most 4.
 LIBRARY_ULPS = 8
@@ -107,11 +109,21 @@ def negative(u: Interval) -> Interval:
 
 
 def add(u: Interval, v: Interval) -> Interval:
-    return Interval(down(u.lo + v.lo), up(u.hi + v.hi))
+    return Interval(_sum_down(u.lo + v.lo), _sum_up(u.hi + v.hi))
 
 
 def subtract(u: Interval, v: Interval) -> Interval:
-    return Interval(down(u.lo - v.hi), up(u.hi - v.lo))
+    return Interval(_sum_down(u.lo - v.hi), _sum_up(u.hi - v.lo))
+
+
+def _sum_down(x: Bound) -> Bound:
+    """Return a number below every exact sum that may have been rounded to x; sums below 2^−1021 are exact, and stay."""
+    return x - np.abs(x) * SUM_ULP
+
+
+def _sum_up(x: Bound) -> Bound:
+    """Return a number above every exact sum that may have been rounded to x; sums below 2^−1021 are exact, and stay."""
+    return x + np.abs(x) * SUM_ULP
 
 
 def multiply(u: Interval, v: Interval) -> Interval:
@@ -135,10 +147,15 @@ def _scaled(u: Interval, factor: Interval) -> Interval:
     if factor.lo == factor.hi:
         if factor.lo >= 1 and np.frexp(factor.lo)[0] == 0.5:  # a power of two: exact but for overflow
             return Interval(np.minimum(u.lo * factor.lo, LARGEST), np.maximum(u.hi * factor.lo, -LARGEST))
-        return Interval(down(u.lo * factor.lo), up(u.hi * factor.lo))
+        return _like_signed(u, down(u.lo * factor.lo), up(u.hi * factor.lo))
     low = np.minimum(u.lo * factor.lo, u.lo * factor.hi)
     high = np.maximum(u.hi * factor.lo, u.hi * factor.hi)
-    return Interval(down(low), up(high))
+    return _like_signed(u, down(low), up(high))
+
+
+def _like_signed(u: Interval, low: Bound, high: Bound) -> Interval:
+    """Return [low, high], the bounds of u times something positive: not below zero where u is not (√ of it is defined)."""
+    return Interval(np.where(u.lo >= 0, np.maximum(low, 0.0), low), np.where(u.hi <= 0, np.minimum(high, 0.0), high))
 
 
 def square(u: Interval) -> Interval:
@@ -150,6 +167,8 @@ def square(u: Interval) -> Interval:
 
 def divide(u: Interval, v: Interval, trouble: Trouble) -> Interval:
     """u/v; where v may be zero the quotient is bounded on the side that is possible, and undefined."""
+    if is_point(v) and v.lo > 0:
+        return _like_signed(u, down(u.lo / v.lo), up(u.hi / v.lo))
     pole = ~((v.lo > 0) | (v.hi < 0))
     if not np.any(pole):
         a, b, c, d = u.lo / v.lo, u.lo / v.hi, u.hi / v.lo, u.hi / v.hi

@@ -9,7 +9,8 @@ from descentlab.certify.enclose import Model
 from descentlab.certify.intervals import Array, Flags
 from descentlab.certify.krawczyk import krawczyk, spectrum
 from descentlab.certify.result import CertifiedPoint
-from descentlab.certify.search import Boxes, Findings, joined
+from descentlab.certify.boxes import Boxes, joined
+from descentlab.certify.search import Findings
 
 # Krawczyk's operator squares the width of a box; from a share of the side to rounding takes a few rounds.
 ROUNDS = 8

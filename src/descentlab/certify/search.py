@@ -19,7 +19,6 @@ Clarke, Optimization and Nonsmooth Analysis (1983), section 2.3.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,18 +26,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from descentlab.certify.boxes import Boxes, Queue, Waiting, all_faces, joined, together
 from descentlab.certify.enclose import Enclosure, Model
 from descentlab.certify.intervals import Array, Flags, Interval, excludes_zero
 from descentlab.certify.krawczyk import krawczyk, mid_rad
 
-# At the start every side is cut into so many pieces, by dimension: a few hundred boxes cost no more than one.
-_PIECES = {1: 64, 2: 16, 3: 6, 4: 4, 5: 3}
 # Sides are cut off-centre, so that roots at round numbers do not lie on edges of boxes.
 CUT = 0.4877
 # A box is widened by this share of its sides before uniqueness is tried: a root on its edge is then inside.
 INFLATE = 1 / 16
-# Boxes examined together.
-BATCH = 16_384
 # No box is split below this share of the box's sides.
 SMALLEST = 2.0**-40
 # Boxes that small, or whose Hessian hardly changes and yet might be singular, get nowhere; once they are this many they lie
@@ -47,8 +43,12 @@ STALLED = 2.0**-20
 STALLED_ROUGH = 2.0**-10
 STEADY = 2.0**-7
 MOST_STALLED = 20_000
+# In search of the lowest value: boxes as low as the lowest value known are split on while they are no more than this.
+MOST_REFINED = 1_000
 # Slopes that cannot be told from underflow.
 FLAT_SLOPE = 1e-290
+# A box this many times longer than wide is cut across.
+MOST_SLENDER = 256
 # A box that Krawczyk's operator shrinks to this share is examined again before it is split.
 SHRUNK = 0.7
 
@@ -62,55 +62,6 @@ class Limits:
     boxes: int = 5_000_000
     waiting: int = 2_000_000
     seconds: float = 60.0
-
-
-@dataclass(frozen=True)
-class Boxes:
-    """n boxes: low, high (n, dim) and held (n, dim): −1 or 1 where a coordinate is held at a bound, else 0."""
-
-    low: Array
-    high: Array
-    held: NDArray[np.int8]
-
-    def __len__(self) -> int:
-        return len(self.low)
-
-    def __getitem__(self, index: NDArray[np.generic] | slice) -> Boxes:
-        return Boxes(self.low[index], self.high[index], self.held[index])
-
-    @property
-    def free(self) -> Flags:
-        return np.asarray(self.held == 0)
-
-
-def joined(parts: list[Boxes]) -> Boxes:
-    return Boxes(
-        np.concatenate([p.low for p in parts]),
-        np.concatenate([p.high for p in parts]),
-        np.concatenate([p.held for p in parts]),
-    )
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Boxes to examine: a lower bound of f on each, and whether its part of the box gets nowhere (`STALLED`)."""
-
-    boxes: Boxes
-    floors: Array
-    stalled: Flags
-
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-    def __getitem__(self, index: NDArray[np.generic] | slice) -> Waiting:
-        return Waiting(self.boxes[index], self.floors[index], self.stalled[index])
-
-    def and_(self, other: Waiting) -> Waiting:
-        return Waiting(
-            joined([self.boxes, other.boxes]),
-            np.concatenate([self.floors, other.floors]),
-            np.concatenate([self.stalled, other.stalled]),
-        )
 
 
 @dataclass(frozen=True)
@@ -131,22 +82,6 @@ class Findings:
     examined: int
 
 
-def all_faces(domain: Array) -> Boxes:
-    """Cut the box and each of its faces into pieces to begin with."""
-    d = len(domain)
-    pieces = _PIECES.get(d, 2)
-    inner = (np.arange(1, pieces) + 0.0137 * np.sqrt(2)) / pieces
-    per_side = []
-    for low, high in domain:
-        cuts = np.concatenate([[low], low + inner * (high - low), [high]])
-        sides = [(a, b, 0) for a, b in itertools.pairwise(cuts)]
-        per_side.append([*sides, (low, low, -1), (high, high, 1)])
-    index = np.indices([pieces + 2] * d).reshape(d, -1)
-    chosen = [np.array(sides)[i] for sides, i in zip(per_side, index, strict=True)]
-    low, high, held = (np.stack([c[:, k] for c in chosen], axis=1) for k in range(3))
-    return Boxes(low, high, held.astype(np.int8))
-
-
 class Search:
     """The loop and what it has found so far; `lowest` asks for the lowest value instead of all points."""
 
@@ -162,6 +97,7 @@ class Search:
     ) -> None:
         self.model, self.limits, self.lowest = model, limits, lowest
         self.upper, self.tolerance, self.progress = upper, tolerance, progress
+        self.domain = domain
         self.widths = domain[:, 1] - domain[:, 0]
         self.start = all_faces(domain)
         self.roots: list[Boxes] = []
@@ -171,35 +107,26 @@ class Search:
 
     def run(self) -> Findings:
         """Examine boxes until none is left or a limit is reached."""
-        began = time.perf_counter()
+        ends = time.perf_counter() + self.limits.seconds
         n = len(self.start)
-        waiting = Waiting(self.start, np.full(n, -np.inf), np.zeros(n, bool))
+        queue = Queue(Waiting(self.start, np.full(n, -np.inf), np.zeros(n, bool)), self.lowest)
         with np.errstate(all="ignore"):
-            while len(waiting):
-                too_many = self.examined >= self.limits.boxes or len(waiting) > self.limits.waiting
-                if too_many or time.perf_counter() - began > self.limits.seconds:
-                    self._leave(waiting.boxes, np.full(len(waiting), "limit"), waiting.floors)
+            while len(queue):
+                if queue.stalled > MOST_STALLED and not self.lowest:
+                    stalled = queue.take_stalled()
+                    self._leave(stalled.boxes, self._why(stalled.boxes), stalled.floors)
+                if len(queue) > self.limits.waiting or self.examined >= self.limits.boxes or time.perf_counter() > ends:
+                    rest = queue.everything()
+                    self._leave(rest.boxes, np.full(len(rest), "limit"), rest.floors)
                     break
-                waiting = self._next(waiting)
+                batch = queue.take(self.upper)
+                if not len(batch):
+                    continue
+                self.examined += len(batch)
+                queue.add(self._examine(batch.boxes))
                 if self.progress:
-                    self.progress(self.examined, len(waiting), sum(map(len, self.roots)))
+                    self.progress(self.examined, len(queue), sum(map(len, self.roots)))
         return self._findings()
-
-    def _next(self, waiting: Waiting) -> Waiting:
-        """Examine one batch of the boxes that wait: any, or those with the lowest bounds."""
-        order = np.arange(len(waiting))
-        if self.lowest:
-            waiting = waiting[~(waiting.floors > self.upper)]
-            few = len(waiting) <= BATCH
-            order = np.arange(len(waiting)) if few else np.argpartition(waiting.floors, BATCH)
-        elif waiting.stalled.sum() > MOST_STALLED:
-            stalled = waiting[waiting.stalled]
-            self._leave(stalled.boxes, self._why(stalled.boxes), stalled.floors)
-            waiting = waiting[~waiting.stalled]
-            order = np.arange(len(waiting))
-        batch = waiting[order[:BATCH]]
-        self.examined += len(batch)
-        return waiting[order[BATCH:]].and_(self._examine(batch.boxes))
 
     def _why(self, boxes: Boxes) -> NDArray[np.str_]:
         return self._reasons(self.model.curvatures(boxes.low, boxes.high))
@@ -267,6 +194,7 @@ class Search:
         smooth = ~(around.trouble.undefined | around.trouble.kinked)
         reach = np.maximum(wide.high - centre, centre - wide.low) * (1 + 2.0**-50)
         steep = np.maximum(np.abs(around.hessian.lo), np.abs(around.hessian.hi))
+        steep[~smooth] = np.nan
         spread = np.einsum("nij,nj->ni", steep, reach) * (1 + 2.0**-45)
         sloped = (middle.gradient.lo > spread) | (middle.gradient.hi < -spread)
         empty = smooth & (sloped & free).any(axis=1)
@@ -280,13 +208,19 @@ class Search:
         empty |= smooth & (outside & free).any(axis=1)
         inside = ((image.low > wide.low) & (image.high < wide.high)) | ~free
         unique = smooth & ~empty & inside.all(axis=1)
-        self.roots.append(Boxes(image.low[unique], image.high[unique], boxes.held[unique]))
-        self.unique.append(wide[unique])
+        self._keep(Boxes(image.low, image.high, boxes.held)[unique], wide[unique])
         left = np.flatnonzero(~empty & ~unique)
         low = np.where(smooth[:, None], np.fmax(boxes.low, image.low), boxes.low)[left]
         high = np.where(smooth[:, None], np.fmin(boxes.high, image.high), boxes.high)[left]
         shrunk = Boxes(low, high, boxes.held[left])
         return self._split(boxes[left], shrunk, _taken(around, left), steep[left], floors[left])
+
+    def _keep(self, roots: Boxes, unique: Boxes) -> None:
+        self.roots.append(roots)
+        self.unique.append(unique)
+        if self.lowest and len(roots):
+            middles = np.clip(0.5 * roots.low + 0.5 * roots.high, *self.domain.T)
+            self._attain(self.model.slopes(middles, middles))
 
     def _attain(self, middle: Enclosure) -> None:
         """Lower the value known to be attained."""
@@ -321,24 +255,24 @@ class Search:
         relative = np.where(free, size / self.widths, 0.0)
         ulps = 16 * np.spacing(np.maximum(np.abs(boxes.low), np.abs(boxes.high)))
         small = ((relative <= SMALLEST) | (size <= ulps)).all(axis=1)
-        if self.lowest:
-            small |= floors >= self.upper - self.tolerance
-        self._leave(boxes[small], self._reasons(around)[small], floors[small])
         stalled = _gets_nowhere(around, relative.max(axis=1))
+        if self.lowest:
+            # As low as the lowest value known is done; while such boxes are few, their minimizers are worth a proof.
+            done = floors >= self.upper - self.tolerance
+            small |= stalled & (np.isneginf(floors) | (done & (done.sum() > MOST_REFINED)))
+        self._leave(boxes[small], self._reasons(around)[small], floors[small])
         shrunk = (size <= SHRUNK * old).all(axis=1, where=free) & ~small
         left = ~small & ~shrunk
         halves = self._halved(boxes[left], steep[left], relative[left])
-        again = Waiting(boxes[shrunk], floors[shrunk], stalled[shrunk])
-        for half in halves:
-            again = again.and_(Waiting(half, floors[left], stalled[left]))
-        return again
+        split = [Waiting(half, floors[left], stalled[left]) for half in halves]
+        return together([Waiting(boxes[shrunk], floors[shrunk], stalled[shrunk]), *split])
 
     @staticmethod
     def _halved(boxes: Boxes, steep: Array, relative: Array) -> tuple[Boxes, Boxes]:
         """Cut each box across the side along which the gradient may change most (maximal smear)."""
         size = boxes.high - boxes.low
         smear = np.where(boxes.free, np.where(boxes.free[:, :, None], steep, 0.0).max(axis=1) * size, -1.0)
-        usable = np.isfinite(smear).all(axis=1) & (relative.max(axis=1) < 1000 * _least(relative, boxes.free))
+        usable = np.isfinite(smear).all(axis=1) & (relative.max(axis=1) < MOST_SLENDER * _least(relative, boxes.free))
         side = np.where(usable[:, None], smear, relative).argmax(axis=1)
         rows = np.arange(len(boxes))
         cut = boxes.low[rows, side] + CUT * size[rows, side]

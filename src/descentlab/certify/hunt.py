@@ -1,0 +1,85 @@
+"""Low points of a formula found fast: many starts, the best ones led downhill by Newton's method, in NumPy.
+
+What the hunt finds is attained, so it bounds the lowest value from above. It proves nothing by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from descentlab.certify.intervals import Array
+from descentlab.program import NUMPY, Program, run
+
+STARTS = 512
+KEPT = 32
+ROUNDS = 40
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """Low points in the closed box (n, dim), f there (n,), lowest first, and the spread of f: the median of its values at
+    random points less the lowest of them."""
+
+    points: Array
+    values: Array
+    spread: float
+
+
+def hunt(full: Program, domain: Array, seed: int = 0, starts: int = STARTS) -> Hunt:
+    """Lead the best of many random points downhill.
+
+    full: the program of value, gradient and upper triangle of the Hessian. From the best of `starts` random points each
+    step solves (H + μI) s = −∇f over the coordinates that are not held by a bound, in units of the box's sides; μ makes
+    the matrix positive definite and grows while f does not fall (Levenberg and Marquardt).
+    """
+    rng = np.random.Generator(np.random.Philox(seed))
+    low, high = domain.T
+    widths = high - low
+    d = len(domain)
+    drawn = low + widths * rng.random((starts, d))
+    points = np.concatenate([drawn, (0.5 * low + 0.5 * high)[None], low[None], high[None]])
+    values, slopes, matrices = _at(full, points)
+    finite = np.sort(values[np.isfinite(values)])
+    spread = float(finite[len(finite) // 2] - finite[0]) if len(finite) else 0.0
+    order = np.argsort(np.where(np.isnan(values), np.inf, values), kind="stable")[:KEPT]
+    x, value, g, h = points[order], values[order], slopes[order], matrices[order]
+    shift = np.zeros(len(x))
+    for _ in range(ROUNDS):
+        scaled = h * widths[:, None] * widths
+        steep = g * widths
+        blocked = ((x <= low) & (g > 0)) | ((x >= high) & (g < 0))
+        free = ~blocked
+        both = free[:, :, None] & free[:, None, :]
+        matrix = np.where(both & np.isfinite(scaled), scaled, 0.0)
+        eigenvalues, vectors = np.linalg.eigh(matrix)
+        size = np.abs(eigenvalues).max(axis=1)
+        floor = np.maximum(1e-8 * size, 1e-300)[:, None]
+        bend = np.maximum(np.abs(eigenvalues), floor) + (shift * np.maximum(size, 1e-300))[:, None]
+        along = np.einsum("nij,ni->nj", vectors, np.where(free & np.isfinite(steep), steep, 0.0))
+        step = -np.einsum("nij,nj->ni", vectors, along / bend)
+        length = np.abs(step).max(axis=1, keepdims=True)
+        step = step * np.minimum(1.0, 0.25 / np.maximum(length, 1e-300))
+        there = np.clip(x + step * widths, low, high)
+        new_values, new_slopes, new_matrices = _at(full, there)
+        better = new_values < value
+        x, value = np.where(better[:, None], there, x), np.where(better, new_values, value)
+        g, h = np.where(better[:, None], new_slopes, g), np.where(better[:, None, None], new_matrices, h)
+        shift = np.where(better, shift / 8, np.maximum(4 * shift, 1e-3))
+        if not (better | (shift < 1e3)).any() or not (better & (length[:, 0] > 1e-14)).any():
+            break
+    order = np.argsort(np.where(np.isnan(value), np.inf, value), kind="stable")
+    return Hunt(x[order], value[order], spread)
+
+
+def _at(full: Program, points: Array) -> tuple[Array, Array, Array]:
+    """Return f (n,), ∇f (n, dim) and the Hessian (n, dim, dim) at points (n, dim)."""
+    n, d = points.shape
+    with np.errstate(all="ignore"):
+        outputs = run(full, [points[:, i] for i in range(d)], NUMPY)
+    value, *rest = (np.broadcast_to(np.asarray(out, dtype=np.float64), (n,)) for out in outputs)
+    hessian = np.empty((n, d, d))
+    for i, j, entry in zip(*np.triu_indices(d), rest[d:], strict=True):
+        hessian[:, i, j] = hessian[:, j, i] = entry
+    return np.array(value), np.stack(rest[:d], axis=1), hessian

@@ -1,0 +1,128 @@
+"""Boxes left undecided, joined into regions, and what can be said of a region all the same."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descentlab.certify.enclose import Model
+from descentlab.certify.intervals import Array
+from descentlab.certify.points import certified, inside_unique
+from descentlab.certify.result import CertifiedPoint, Region
+from descentlab.certify.boxes import Boxes, joined
+from descentlab.certify.search import Findings
+from descentlab.stationary import merge
+
+# A region counts as what its worst box is.
+_WORST_FIRST = ("limit", "undefined", "kink", "face", "degenerate", "flat")
+# Regions are joined from at most so many boxes; more are joined cell by cell of a coarse grid first.
+MOST_JOINED = 50_000
+_COARSE = 1 / 64
+# The rims tried around a region, in units of its size, and the pieces a side of a rim is cut into, by dimension.
+_RIMS = (2.0, 8.0, 64.0, 512.0)
+_RIM_PIECES = {1: 1, 2: 32, 3: 12, 4: 5}
+
+
+def settle(model: Model, domain: Array, findings: Findings) -> tuple[list[CertifiedPoint], tuple[Region, ...]]:
+    """Return the certified points, and the regions left undecided.
+
+    An undecided box that lies where a certified point is known to be the only one is decided.
+    """
+    points, unsure = certified(model, domain, findings)
+    loose = ~inside_unique(findings.undecided, findings.unique)
+    boxes = joined([findings.undecided[loose], unsure])
+    reasons = np.concatenate([findings.reasons[loose], np.full(len(unsure), "face")])
+    floors = np.concatenate([findings.floors[loose], np.full(len(unsure), -np.inf)])
+    boxes = Boxes(np.maximum(boxes.low, domain[:, 0]), np.minimum(boxes.high, domain[:, 1]), boxes.held)
+    return points, regions(model, domain, boxes, reasons, floors, points)
+
+
+def regions(
+    model: Model,
+    domain: Array,
+    boxes: Boxes,
+    reasons: NDArray[np.str_],
+    floors: Array,
+    points: list[CertifiedPoint],
+) -> tuple[Region, ...]:
+    """Join boxes that touch into regions, lowest first."""
+    if not len(boxes):
+        return ()
+    widths = domain[:, 1] - domain[:, 0]
+    sizes = ((boxes.high - boxes.low) / widths).max(axis=1)
+    tolerance = max(1.01 * float(sizes.max()), 1e-12)
+    if len(boxes) > MOST_JOINED:
+        tolerance = max(tolerance, _COARSE)
+    labels = merge(0.5 * boxes.low + 0.5 * boxes.high, widths, tolerance)
+    value, _ = model.value(boxes.low, boxes.high)
+    lowest = np.fmax(floors, np.where(np.isnan(value.lo), -np.inf, value.lo))
+    highest = np.where(np.isnan(value.hi), np.inf, value.hi)
+    rank = np.array([_WORST_FIRST.index(reason) for reason in reasons])
+    count = int(labels.max()) + 1
+    low, high = np.full((count, len(domain)), np.inf), np.full((count, len(domain)), -np.inf)
+    floor, top, worst = np.full(count, np.inf), np.full(count, -np.inf), np.full(count, len(_WORST_FIRST))
+    np.minimum.at(low, labels, boxes.low)
+    np.maximum.at(high, labels, boxes.high)
+    np.minimum.at(floor, labels, lowest)
+    np.maximum.at(top, labels, highest)
+    np.minimum.at(worst, labels, rank)
+    members = np.bincount(labels)
+    made = [
+        Region(
+            np.stack([low[k], high[k]], axis=1),
+            int(members[k]),
+            _WORST_FIRST[worst[k]],
+            (float(floor[k]), float(top[k])),
+            holds_minimum(model, domain, low[k], high[k], points) if count <= 1000 else False,
+        )
+        for k in range(count)
+    ]
+    return tuple(sorted(made, key=lambda r: (r.value_interval, *r.box[:, 0])))
+
+
+def holds_minimum(model: Model, domain: Array, low: Array, high: Array, points: list[CertifiedPoint]) -> bool:
+    """Tell whether a local minimum over the closed box is proved to lie in the region [low, high].
+
+    It does if f is continuous on a slightly larger box, in which no point was certified, and f is higher on all of that
+    box's rim than somewhere inside: outside the region nothing of interest is left there.
+    """
+    widths = domain[:, 1] - domain[:, 0]
+    d = len(domain)
+    if d not in _RIM_PIECES or ((high - low) > 0.01 * widths).any():
+        return False
+    inside = np.stack([0.5 * low + 0.5 * high, low, high])
+    for factor in _RIMS:
+        pad = factor * np.maximum((high - low).max(), 4 * np.spacing(np.abs(high).max()))
+        rim = np.stack([np.maximum(low - pad, domain[:, 0]), np.minimum(high + pad, domain[:, 1])], axis=1)
+        if any(((p.box[:, 0] <= rim[:, 1]) & (p.box[:, 1] >= rim[:, 0])).all() for p in points):
+            return False
+        _, trouble = model.value(rim[None, :, 0], rim[None, :, 1])
+        attained, _ = model.value(inside, inside)
+        faces = _faces(rim, domain)
+        if trouble.undefined[0] or not len(faces):
+            return False
+        value, _ = model.value(faces[:, :, 0], faces[:, :, 1])
+        if bool((value.lo > np.nanmin(attained.hi)).all()):
+            return True
+    return False
+
+
+def _faces(rim: Array, domain: Array) -> Array:
+    """Cut the faces of `rim` that are not faces of the domain into pieces, (n, dim, 2)."""
+    d = len(rim)
+    pieces = _RIM_PIECES[d]
+    found = []
+    for side, end in itertools.product(range(d), range(2)):
+        if rim[side, end] == domain[side, end]:
+            continue
+        sides = []
+        for k in range(d):
+            edges = np.linspace(rim[k, 0], rim[k, 1], pieces + 1)
+            edges[-1] = rim[k, 1]
+            fixed = np.array([[rim[side, end]] * 2])
+            sides.append(fixed if k == side else np.stack([edges[:-1], edges[1:]], axis=1))
+        index = np.indices([len(s) for s in sides]).reshape(d, -1)
+        found.append(np.stack([s[i] for s, i in zip(sides, index, strict=True)], axis=1))
+    return np.concatenate(found) if found else np.empty((0, d, 2))
