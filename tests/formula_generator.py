@@ -1,8 +1,9 @@
 """Random formulas for proofs to be tried on: compositions of the whole function table, and families that are hard.
 
-Each is drawn from a seed, as text and a box. Families: nested compositions; sums of Gaussians and of waves; products;
-polynomials in expanded form with known roots, some on faces, in corners or on cut lines; kinks; degenerate and symmetric
-ones; poles and ends of domains; roots close together; huge powers; constants, missing variables; scaled and shifted.
+Each is drawn from a seed, as text and a box. Families: nested compositions; sums of Gaussians and of waves;
+products; polynomials in expanded form with known roots, some on faces, in corners or on cut lines; kinks; degenerate
+and symmetric ones; poles and ends of domains; roots close together; huge powers; constants, missing variables; scaled
+and shifted.
 """
 
 from __future__ import annotations
@@ -143,7 +144,9 @@ def polynomial(d: Draw) -> tuple[str, Box]:
         near = places[5] + Fraction(1, 10 ** int(d.rng.integers(2, 11)))
         places += [near, places[5]]
         count = int(d.rng.integers(1, 5 if len(d.names) == 1 else 4))
-        parts.append(with_slope_roots([places[i] for i in d.rng.integers(0, len(places), count)]).format(name))
+        parts.append(
+            with_slope_roots([places[i] for i in d.rng.integers(0, len(places), count)]).format(name)
+        )
     text = " + ".join(parts)
     if len(d.names) > 1 and d.rng.random() < 0.4:
         text += f" {d.pick('+', '-')} {d.number()}*x*y"
@@ -178,18 +181,18 @@ def symmetric(d: Draw) -> tuple[str, Box]:
     terms = [part.replace("x", f"({n})") for n in d.names]
     text = " + ".join(terms) if d.rng.random() < 0.5 else "*".join(f"({t})" for t in terms)
     box = d.box((-2, 2), (-3, 3), (-1, 1))
-    return text + d.pick("", f" + ({' + '.join(d.names)})^2/3"), {n: box[d.names[0]] for n in d.names}
+    return text + d.pick("", f" + ({' + '.join(d.names)})^2/3"), dict.fromkeys(d.names, box[d.names[0]])
 
 
 def poles(d: Draw) -> tuple[str, Box]:
     a, b = d.expression(1, CALM), d.expression(1, CALM)
     n, m = d.name(), d.name()
     text = d.pick(
-        f"1/({a}) + ({b})^2", f"({b})/({n} - 1/3)", f"log({n}) + ({b})^2", f"sqrt({n}) - {b}", f"sqrt({a}) + {m}^2",
-        f"{n}*log({n}) + {m}^2", f"tan({n}) - {m}", f"acos({n}) + ({m} - 1/2)^2", f"{n}^{n} + {m}^2", f"{n}^(1/3) - {b}",
-        f"{n} + 1/{n} + ({m} - 1)^2", f"atanh({n}) - 2*{n}", f"asin({a})", f"sqrt({n} - {m}) + {n}^2", f"log({n}*{m} + 1)",
-        f"acosh({n}) + 1/{n}", f"sqrt(({n})^2 + ({m})^2)", f"cbrt({n})*({m} + 1)", f"{n}^2*log({n}^2)", f"cot({n}) + {n}^2",
-        f"atan2({a}, {b})", f"1/sin({a})", f"{n}^pi + 2^{m}",
+        f"1/({a}) + ({b})^2", f"({b})/({n} - 1/3)", f"log({n}) + ({b})^2", f"sqrt({n}) - {b}", f"1/sin({a})",
+        f"{n}*log({n}) + {m}^2", f"tan({n}) - {m}", f"acos({n}) + ({m} - 1/2)^2", f"{n}^{n} + {m}^2", f"{n}^pi + 2^{m}",
+        f"{n} + 1/{n} + ({m} - 1)^2", f"atanh({n}) - 2*{n}", f"asin({a})", f"sqrt({n} - {m}) + {n}^2",
+        f"acosh({n}) + 1/{n}", f"sqrt(({n})^2 + ({m})^2)", f"cbrt({n})*({m} + 1)", f"{n}^2*log({n}^2)",
+        f"atan2({a}, {b})", f"log({n}*{m} + 1)", f"sqrt({a}) + {m}^2", f"{n}^(1/3) - {b}", f"cot({n}) + {n}^2",
     )  # fmt: skip
     return text, d.box((0, 1), (0, 3), (-1, 1), (-2, 2), (1, 2), (1e-9, 1), (-0.5, 3))
 
@@ -197,8 +200,8 @@ def poles(d: Draw) -> tuple[str, Box]:
 def steep(d: Draw) -> tuple[str, Box]:
     n, m = d.name(), d.name()
     text = d.pick(
-        f"{n}^200 - {n}", f"({n} - {m})^50 + {m}^2", f"exp(20*{n}) - {n}", f"exp(exp({n})) - {m}*{n}", f"tanh(1000*{n})",
-        f"sin(300*{n})*{m}", f"cosh(9*{n}) + {m}^2", f"exp({n}^3)", f"({n}^2 + 1)^(-30)", f"sin(exp(4*{n})) + {m}^2",
+        f"{n}^200 - {n}", f"({n} - {m})^50 + {m}^2", f"exp(20*{n}) - {n}", f"exp(exp({n})) - {m}*{n}",
+        f"tanh(1000*{n})", f"sin(300*{n})*{m}", f"cosh(9*{n}) + {m}^2", f"exp({n}^3)", f"({n}^2 + 1)^(-30)", f"sin(exp(4*{n})) + {m}^2",
         f"cos({n}^8) + {m}", f"exp(-1e4*({n} - 1/3)^2) + {m}^2", f"sigmoid(500*{n}) - softplus(40*{m})", f"{n}^(-40)",
         f"sin(1e5*{n}) + {m}", f"sinh(sinh({n})) - 3*{n}", f"exp(-{n}^20) + {m}^2/9",
     )  # fmt: skip
@@ -249,7 +252,7 @@ SCALES = ("1e6", "1e-6", "1e150", "1e-150", "1e-300", "1e250", "1e-20")
 
 
 def draw(rng: np.random.Generator) -> Drawn:
-    """Draw a formula of a random family in 1 to 3 variables; one in eight is scaled, or written in a scaled variable."""
+    """Draw a formula of a random family; one in eight is scaled, or written in scaled variables."""
     weights = np.array(list(FAMILIES.values()), float)
     family = list(FAMILIES)[int(rng.choice(len(FAMILIES), p=weights / weights.sum()))]
     d = Draw(rng, int(rng.choice([1, 2, 3, 4], p=[0.45, 0.4, 0.13, 0.02])))

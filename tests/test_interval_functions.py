@@ -44,7 +44,7 @@ def real_power(x: arb, y: arb) -> arb:
 
 
 def cube_root(x: arb) -> arb:
-    return -(-x).root(3) if x < 0 else x.root(3)
+    return x if x.is_zero() else abs(x).root(3) * x.sgn()
 
 
 def logistic(x: arb) -> arb:
@@ -158,12 +158,10 @@ CASES = [
     fixed_power("-π", -np.nextafter(np.pi, 4), -np.pi, -arb.pi()),
 ]
 EACH = pytest.mark.parametrize("case", CASES, ids=[f"{c.name}{i}" for i, c in enumerate(CASES)])
-# Library functions the bounds are built on, as doubles.
-LIBRARY = {
-    "exp": "exp", "log": "log", "cbrt": "cbrt", "sin": "sin", "cos": "cos", "tan": "tan", "asin": "asin",
-    "acos": "acos", "atan": "atan", "atan2": "atan2", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
-    "asinh": "asinh", "acosh": "acosh", "atanh": "atanh", "erf": "erf", "power": "power",
-}  # fmt: skip
+EXACT = ("abs", "sign", "step", "relu", "min", "max")
+# Computed from exp, log1p and rounded operations.
+COMPOSED = ("sigmoid", "softplus")
+LIBRARY = [name for name in TABLE if name not in EXACT + COMPOSED]
 
 
 def test_every_function_that_arrays_compute_has_bounds() -> None:
@@ -196,11 +194,8 @@ def test_numbers_stay_numbers(case: Case) -> None:
         result = case.call(*[Interval(lo[0], hi[0]) for lo, hi in box], trouble)
         assert np.ndim(result.lo) == np.ndim(result.hi) == 0
         points = [samples(rng, lo, hi, 4, case.period) for lo, hi in box]
-        if case.arguments == 2 and not case.defined(0.0, 1.0):
-            points[0] = np.where(points[0] == 0, np.nan, points[0])  # 0^v is 0 for a v that is one number
-            points = [np.where(np.isnan(points[0]), box[k][1], p) for k, p in enumerate(points)]
-            if (points[0] == 0).any():
-                continue
+        if case.name == "power" and (points[0] == 0).any():
+            continue  # a v that is one number has 0^v = 0, which the case does not know
         found, _ = failures(case, points, box, np.ravel(result.lo), np.ravel(result.hi), trouble)
         assert found == []
 
@@ -215,6 +210,7 @@ def test_the_library_errs_by_at_most_4_ulp(name: str) -> None:
         x[0] = np.where(np.abs(x[0]) <= LIMIT, x[0], x[0] / 2.0**970)
     usual = [rng.uniform(a, b, 20_000) for a, b in (mine.usual * 2)[: mine.arguments]]
     x = [np.where(np.arange(20_000) % 3 == 0, u, a) for u, a in zip(usual, x, strict=True)]
+    x = [a + 0.0 for a in x]  # −0 is on the other side of atan2's cut
     y = NUMPY.operation(name)(*x)
     worst = 0.0
     for *arguments, value in zip(*(a.tolist() for a in x), y.tolist(), strict=True):

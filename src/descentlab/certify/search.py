@@ -35,6 +35,9 @@ from descentlab.certify.krawczyk import krawczyk, mid_rad
 CUT = 0.4877
 # A box is widened by this share of its sides before uniqueness is tried: a root on its edge is then inside.
 INFLATE = 1 / 16
+# … and by this share of its longest side, and of the whole box's: Krawczyk's operator may have made it thinner than
+# rounding across one side, before uniqueness shows across another.
+THICKEN, THICKEST = 2.0**-10, 2.0**-42
 # No box is split below this share of the box's sides.
 SMALLEST = 2.0**-40
 # Boxes that small, or whose Hessian hardly changes and yet might be singular, get nowhere; once they are this many they lie
@@ -186,7 +189,9 @@ class Search:
             return Waiting(boxes, floors, np.zeros(0, bool))
         free = boxes.free
         centre = 0.5 * boxes.low + 0.5 * boxes.high
-        pad = np.where(free, INFLATE * (boxes.high - boxes.low), 0.0)
+        size = boxes.high - boxes.low
+        widest = np.where(free, size / self.widths, 0.0).max(axis=1, keepdims=True)
+        pad = np.where(free, INFLATE * size + (THICKEN * widest + THICKEST) * self.widths, 0.0)
         wide = Boxes(boxes.low - pad, boxes.high + pad, boxes.held)
         middle = self.model.slopes(centre, centre)
         around = self.model.curvatures(wide.low, wide.high)

@@ -1,49 +1,26 @@
 """Value, gradient and Hessian of a program in python-flint's ball arithmetic, by rules of its own.
 
 A proof is checked again by other means than it was found: `arb` balls instead of NumPy intervals, and derivatives by
-forward mode from the rules below instead of reverse mode from the function table. Only the reading of the formula and
-its value program are shared.
+forward mode from the rules in balls.py instead of reverse mode from the function table. Only the reading of the formula
+and its value program are shared.
 
-A ball encloses the exact result however it was rounded. Where an operation is not defined, or jumps, on part of a ball,
-the result is NaN, and no comparison with NaN is true, so nothing is proved there.
-
-Sources: F. Johansson, Arb: efficient arbitrary-precision midpoint-radius interval arithmetic, IEEE Transactions on
-Computers 66 (2017); Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), section 3.1.
+Source: Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), section 3.1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 from sympy import Expr
 
+from descentlab.certify.balls import OPERATIONS, RULES, Ball, flint, integer_power
 from descentlab.errors import InputError
 from descentlab.program import Operation, Program
 
-# python-flint's balls; it ships no annotations for them.
-Ball = Any
 # Constants are enclosed this precisely; what is computed from them is rounded to the precision in force.
 CONSTANT_BITS = 256
-# From this radius on an increasing function is bounded by its values at the ends, which balls alone would overstate.
-WIDE = 2.0**-12
-
-
-class Nowhere(ArithmeticError):
-    """f is defined at no point of a box."""
-
-
-def flint() -> ModuleType:
-    """Return the module of python-flint, or raise InputError where it is not installed."""
-    try:
-        import flint as module
-    except ImportError:
-        raise InputError(
-            "Checking a proof again needs python-flint, which is not installed: pip install 'descentlab[arb]'."
-        ) from None
-    return module
 
 
 @dataclass(frozen=True)
@@ -72,14 +49,16 @@ class Tape:
         nothing = builder.number(0)
         gradient = [result.first.get(i, nothing) for i in range(self.dim)]
         hessian = [
-            result.second.get((min(i, j), max(i, j)), nothing) for i in range(self.dim) for j in range(self.dim)
+            result.second.get((min(i, j), max(i, j)), nothing)
+            for i in range(self.dim)
+            for j in range(self.dim)
         ]
         self._value = _Runner(builder, [result.value])
         self._slopes = _Runner(builder, [result.value, *gradient])
         self._curvatures = _Runner(builder, [result.value, *gradient, *hessian])
 
     def value(self, x: Sequence[Ball]) -> Ball:
-        """Return f on the balls x; Nowhere where it is defined at no point of them."""
+        """Return f on the balls x; NowhereError where it is defined at no point of them."""
         return self._value(x)[0]
 
     def slopes(self, x: Sequence[Ball]) -> tuple[Ball, list[Ball]]:
@@ -99,15 +78,15 @@ class _Runner:
     def __init__(self, builder: _Builder, outputs: list[int]) -> None:
         needed = set(outputs)
         for i in range(len(builder.operations) - 1, -1, -1):
-            if i in needed:
+            if i in needed and i not in builder.constants:
                 needed.update(builder.operations[i][1])
         self._start: list[Any] = [builder.constants.get(i) for i in range(len(builder.operations))]
         self._steps = []
         for i in sorted(needed):
             name, arguments, number = builder.operations[i]
-            if name in ("input", "constant"):
+            if name == "input" or i in builder.constants:
                 continue
-            function = _powers(number) if name == "integer_power" else OPERATIONS[name]
+            function = integer_power(number) if name == "integer_power" else OPERATIONS[name]
             self._steps.append((i, function, arguments[0], arguments[1] if len(arguments) > 1 else -1))
         self._outputs = outputs
 
@@ -137,8 +116,8 @@ class _Builder:
             self._known[key] = len(self.operations)
             self.operations.append(key)
             if arguments and all(a in self.constants for a in arguments):
-                function = _powers(number) if name == "integer_power" else OPERATIONS[name]
-                self.constants[self._known[key]] = function(*(self.constants[a] for a in arguments))
+                function = integer_power(number) if name == "integer_power" else OPERATIONS[name]
+                self.constants[self._known[key]] = function(*[self.constants[a] for a in arguments])
         return self._known[key]
 
     def number(self, p: int, q: int = 1) -> int:
@@ -160,7 +139,9 @@ class _Builder:
             return self._constant(number, self.flint.arb((-1 if sign else 1) * int(mantissa)) * power)
         known = {"pi": self.flint.arb.pi, "E": self.flint.arb.const_e}
         if str(number) not in known:
-            raise InputError(f"The constant '{number}' has no enclosure here, so nothing can be proved again.")
+            raise InputError(
+                f"The constant '{number}' has no enclosure here, so nothing can be proved again."
+            )
         return self._constant(number, known[str(number)]())
 
     # Operations on places of the tape, without what 0 and 1 make superfluous
@@ -192,6 +173,9 @@ class _Builder:
     def power(self, u: int, n: int) -> int:
         return self._one if n == 0 else u if n == 1 else self._emit("integer_power", (u,), n)
 
+    def two_over_root_pi(self) -> int:
+        return self._constant("2/√π", 2 / self.flint.arb.pi().sqrt())
+
     # Quantities with their derivatives
 
     def jet(self, op: Operation, arguments: list[Jet]) -> Jet:
@@ -202,7 +186,7 @@ class _Builder:
             i = int(op.number)
             return Jet(i, {i: self._one})
         if op.name in ("add", "subtract"):
-            return self._sum(*arguments, minus=op.name == "subtract")
+            return self._sum(arguments[0], arguments[1], op.name == "subtract")
         if op.name == "negative":
             return self._linear(arguments[0], self.negative)
         if op.name == "multiply":
@@ -227,16 +211,16 @@ class _Builder:
         return self._chain(u, value, *RULES[op.name](self, u.value, value))
 
     def _linear(self, u: Jet, f: Callable[[int], int]) -> Jet:
-        return Jet(f(u.value), {i: f(p) for i, p in u.first.items()}, {ij: f(p) for ij, p in u.second.items()})
+        return Jet(
+            f(u.value), {i: f(p) for i, p in u.first.items()}, {ij: f(p) for ij, p in u.second.items()}
+        )
 
     def _sum(self, u: Jet, v: Jet, minus: bool = False) -> Jet:
         if minus and u.value == v.value:
             return Jet(self._zero)
+        value = self.minus(u.value, v.value) if minus else self.plus(u.value, v.value)
         if minus:
             v = self._linear(v, self.negative)
-            value = self.minus(u.value, self.operations[v.value][1][0])
-        else:
-            value = self.plus(u.value, v.value)
         return Jet(value, self._merged(u.first, v.first), self._merged(u.second, v.second))
 
     def _merged(self, a: dict[Any, int], b: dict[Any, int]) -> dict[Any, int]:
