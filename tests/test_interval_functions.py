@@ -262,6 +262,50 @@ def test_poles_of_tan_are_seen() -> None:
     assert min(poles, clear) > 2000
 
 
+@pytest.mark.parametrize(("name", "shift"), [("sin", 0.5), ("cos", 0.0)])
+def test_extrema_between_two_doubles_are_seen(name: str, shift: float) -> None:
+    """A wave reaches exactly ±1 wherever an extremum lies in the box, at any size, though no double is there."""
+    rng = np.random.default_rng(9)
+    wave = next(c for c in CASES if c.name == name)
+    lo, hi = intervals(rng, 20_000, wave)
+    low, high, trouble = called(wave, [Interval(lo, hi)], len(lo))
+    assert not trouble.undefined.any()
+    seen = {-1.0: 0, 1.0: 0}
+    for a, b, least, most in zip(lo.tolist(), hi.tolist(), low.tolist(), high.tolist(), strict=True):
+        if not (np.isfinite(a) and np.isfinite(b)):
+            assert (least, most) == (-1.0, 1.0)
+            continue
+        first = (arb(a) / arb.pi() - shift).ceil()
+        last = (arb(b) / arb.pi() - shift).floor()
+        if abs(a) > 1e50 or abs(b) > 1e50:  # 200 bits do not tell the integers
+            assert (least, most) == (-1.0, 1.0)
+            continue
+        for k in range(
+            int(first.unique_fmpz()), min(int(last.unique_fmpz()), int(first.unique_fmpz()) + 1) + 1
+        ):
+            seen[-1.0 if k % 2 else 1.0] += 1
+            assert (least if k % 2 else most) == (-1.0 if k % 2 else 1.0)
+    assert min(seen.values()) > 1000
+
+
+RANGES = {
+    "exp": (0.0, np.inf), "sin": (-1.0, 1.0), "cos": (-1.0, 1.0), "acos": (0.0, 3.15), "cosh": (1.0, np.inf),
+    "tanh": (-1.0, 1.0), "acosh": (0.0, np.inf), "erf": (-1.0, 1.0), "abs": (0.0, np.inf), "sigmoid": (0.0, 1.0),
+    "softplus": (0.0, np.inf), "relu": (0.0, np.inf), "power": (0.0, np.inf), "asin": (-1.58, 1.58),
+    "atan": (-1.58, 1.58), "atan2": (-3.15, 3.15),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_bounds_never_leave_the_range(name: str) -> None:
+    mine = next(c for c in CASES if c.name == name)
+    rng = np.random.default_rng(11)
+    arguments = [Interval(*intervals(rng, 5000, mine)) for _ in range(mine.arguments)]
+    low, high, _ = called(mine, arguments, 5000)
+    assert not (low < RANGES[name][0]).any()
+    assert not (high > RANGES[name][1]).any()
+
+
 def test_the_cut_of_atan2_is_seen() -> None:
     rng = np.random.default_rng(8)
     mine = next(c for c in CASES if c.name == "atan2")
@@ -313,6 +357,8 @@ def test_exact_places() -> None:
     assert TABLE["exp"](arithmetic.point(-1e4), trouble).lo == 0
     assert 0 < TABLE["exp"](arithmetic.point(-1e4), trouble).hi < 1e-322
     assert TABLE["exp"](arithmetic.point(1e4), trouble).lo > 1.79e308
+    assert TABLE["sinh"](arithmetic.point(-1e4), trouble).hi < -1.79e308
+    assert TABLE["cosh"](zero, trouble).lo == 1
     assert 0 < TABLE["sigmoid"](arithmetic.point(-744.0), trouble).hi < 1e-321
     assert not trouble.undefined.any()
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from descentlab.errors import InputError, WorkError
     from descentlab.formula import FormulaError, parse
     from descentlab.landscapes import Landscape, landscape, landscapes
+    from descentlab.minimize import Minimization, maximize, minimize
     from descentlab.objective import Objective, formula, function
     from descentlab.optimizers import optimizers
     from descentlab.rates import gradient_based, time_based
@@ -37,6 +38,7 @@ __all__ = [
     "FormulaError",
     "InputError",
     "Landscape",
+    "Minimization",
     "Minimum",
     "Objective",
     "Survey",
@@ -55,6 +57,8 @@ __all__ = [
     "gradient_based",
     "landscape",
     "landscapes",
+    "maximize",
+    "minimize",
     "optimizers",
     "parse",
     "survey",
@@ -71,6 +75,7 @@ _HOMES = {
     "errors": ["InputError", "WorkError"],
     "formula": ["FormulaError", "parse"],
     "landscapes": ["Landscape", "landscape", "landscapes"],
+    "minimize": ["Minimization", "maximize", "minimize"],
     "objective": ["Objective", "formula", "function"],
     "optimizers": ["optimizers"],
     "rates": ["gradient_based", "time_based"],

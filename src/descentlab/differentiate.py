@@ -31,7 +31,9 @@ def derivatives(program: Program) -> Program:
     value = program.outputs[0]
     variables = len(program.names)
     gradient = builder.gradient(value, variables)
-    hessian = [entry for i, partial in enumerate(gradient) for entry in builder.gradient(partial, variables)[i:]]
+    hessian = [
+        entry for i, partial in enumerate(gradient) for entry in builder.gradient(partial, variables)[i:]
+    ]
     return Program(program.names, tuple(builder.operations), (value, *gradient, *hessian)).pruned()
 
 
@@ -160,7 +162,9 @@ class _Builder:
             return self.negative(self.multiply(adjoint, self.divide(i, arguments[1])))
         if op.name == "integer_power":
             exponent = int(op.number)
-            slope = self.multiply(self.constant(sympy.Integer(exponent)), self.power(arguments[0], exponent - 1))
+            slope = self.multiply(
+                self.constant(sympy.Integer(exponent)), self.power(arguments[0], exponent - 1)
+            )
             return self.multiply(adjoint, slope)
         if op.name == "sqrt":
             return self.divide(adjoint, self.multiply(self.constant(sympy.Integer(2)), i))
@@ -175,7 +179,9 @@ def _local(name: str, position: int) -> Program:
     u, v = sympy.symbols("u v")
     if name == "power":
         # u^v; a constant exponent never gets here with position 1.
-        rule: Callable[..., Expr] = (lambda u, v: v * u ** (v - 1), lambda u, v: u**v * sympy.log(u))[position]
+        rule: Callable[..., Expr] = (lambda u, v: v * u ** (v - 1), lambda u, v: u**v * sympy.log(u))[
+            position
+        ]
         return compile_program([rule(u, v)], ("u", "v"))
     row = BY_NAME[name]
     names = ("u", "v")[: row.arguments]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from descentlab.certify.intervals import Array, Flags
 
 # At the start every side is cut into so many pieces, by dimension: a few hundred boxes cost no more than one.
-_PIECES = {1: 64, 2: 16, 3: 6, 4: 4, 5: 3}
+_PIECES = {1: 64, 2: 16, 3: 6, 4: 4, 5: 3, 6: 2}
 # Boxes examined together.
 BATCH = 16_384
 
@@ -72,7 +72,7 @@ def together(parts: list[Waiting]) -> Waiting:
 def all_faces(domain: Array) -> Boxes:
     """Cut the box and each of its faces into pieces to begin with."""
     d = len(domain)
-    pieces = _PIECES.get(d, 2)
+    pieces = _PIECES.get(d, 1)
     inner = (np.arange(1, pieces) + 0.0137 * np.sqrt(2)) / pieces
     per_side = []
     for low, high in domain:

@@ -7,8 +7,8 @@ import time
 import numpy as np
 
 from descentlab.certify.enclose import Model
-from descentlab.certify.intervals import LIBRARY_ULPS
 from descentlab.certify.hunt import hunt
+from descentlab.certify.intervals import LIBRARY_ULPS
 from descentlab.certify.lowest import lowest_of, prove_lowest
 from descentlab.certify.regions import settle
 from descentlab.certify.result import Certificate
@@ -19,6 +19,9 @@ from descentlab.objective import FormulaObjective, Objective
 from descentlab.reproduce import Call
 
 _DEFAULTS = {"boxes": 5_000_000, "seconds": 60.0, "recheck": None}
+
+# The closed box has 3**dim faces, itself among them, and each is looked at.
+MOST_DIMENSIONS = 10
 
 ASSUMPTIONS = (
     "The processor rounds + − × ÷ √ correctly (IEEE 754, to nearest).",
@@ -39,9 +42,9 @@ def certify(
     f: a formula; boxes, seconds: when to give up – what is undecided then is reported, never dropped; recheck: "arb"
     to prove each point again with python-flint; progress: called with (boxes examined, boxes waiting, points found).
 
-    Interior points and points on the faces are proved by interval arithmetic: each lies alone in a box of known bounds,
-    and there are no others outside `undecided`. Degenerate points (x⁴ at 0), kinks (|x|), and whole curves of stationary
-    points end there, with the reason.
+    Interior points and points on the faces are proved by interval arithmetic: each lies alone in a box of known
+    bounds, and there are no others outside `undecided`. Degenerate points (x⁴ at 0), kinks (|x|), and whole
+    curves of stationary points end there, with the reason.
 
     Raises InputError for a Python function (a proof needs the formula), and for unusable limits.
 
@@ -86,7 +89,12 @@ def model_of(f: Objective) -> Model:
     if not isinstance(f, FormulaObjective):
         raise InputError(
             "A proof needs a formula; this objective is a Python function. "
-            "Give it as text: dl.formula(\"…\", domain=…). dl.survey and dl.minimize work without one."
+            'Give it as text: dl.formula("…", domain=…). dl.survey and dl.minimize work without one.'
+        )
+    if f.dim > MOST_DIMENSIONS:
+        raise InputError(
+            f"A proof takes at most {MOST_DIMENSIONS} variables, and this formula has {f.dim}. "
+            "dl.survey and dl.minimize say how sure one may be without one."
         )
     return Model(f.value_program)
 

@@ -69,7 +69,9 @@ class _Runner:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._constants = {i: enclosed(op) for i, op in enumerate(program.operations) if op.name == "constant"}
+        self._constants = {
+            i: enclosed(op) for i, op in enumerate(program.operations) if op.name == "constant"
+        }
         self._in_value = _read_by(program, program.outputs[0])
         last = {a: i for i, op in enumerate(program.operations) for a in op.arguments}
         for output in program.outputs:
@@ -86,8 +88,10 @@ class _Runner:
         with np.errstate(all="ignore"):
             for first in range(0, n, BLOCK):
                 part = slice(first, min(first + BLOCK, n))
-                for whole, piece in zip(outputs, self._run_block(low[part], high[part], trouble, part), strict=True):
-                    whole.lo[part], whole.hi[part] = piece.lo, piece.hi  # type: ignore[index]
+                for whole, piece in zip(
+                    outputs, self._run_block(low[part], high[part], trouble, part), strict=True
+                ):
+                    whole.lo[part], whole.hi[part] = piece.lo, piece.hi
         return outputs, trouble
 
     def _run_block(self, low: Array, high: Array, trouble: Trouble, part: slice) -> list[Interval]:
@@ -125,17 +129,19 @@ def _apply(op: Operation, arguments: list[Interval], trouble: Trouble) -> Interv
 
 def enclosed(op: Operation) -> Interval:
     """Return the exact constant's interval: a double that is it, or the doubles around it."""
-    number = np.float64(op.number)
+    number = op.number
     exact = op.exact
     if exact is not None and exact.is_Rational and np.isfinite(number):
-        top, bottom = float(number).as_integer_ratio()
+        top, bottom = number.as_integer_ratio()
         error = int(exact.p) * bottom - top * int(exact.q)
         if error == 0:
-            return Interval(number, number)
-        beyond = np.nextafter(number, np.inf if error > 0 else -np.inf)
-        return Interval(min(number, beyond), max(number, beyond))
+            return intervals.point(number)
+        beyond = float(np.nextafter(number, np.inf if error > 0 else -np.inf))
+        low, high = sorted((number, beyond))
+        return Interval(np.asarray(low), np.asarray(high))
     # π, e or a number too large for a double: to_double may be off by an ulp.
-    return Interval(intervals.down(intervals.down(number)), intervals.up(intervals.up(number)))
+    near = np.asarray(number)
+    return Interval(intervals.down(intervals.down(near)), intervals.up(intervals.up(near)))
 
 
 def _read_by(program: Program, output: int) -> set[int]:

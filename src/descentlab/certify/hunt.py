@@ -19,8 +19,10 @@ ROUNDS = 40
 
 @dataclass(frozen=True)
 class Hunt:
-    """Low points in the closed box (n, dim), f there (n,), lowest first, and the spread of f: the median of its values at
-    random points less the lowest of them."""
+    """Low points in the closed box (n, dim), f there (n,), lowest first, and the spread of f.
+
+    spread: the median of f at random points less the lowest of these values.
+    """
 
     points: Array
     values: Array

@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-Bound = Array | np.float64
+# A bound of each box, (n,), or one number for all of them.
+Bound = Array
 
 # Just over half an ulp of 1, and the smallest positive number: x − (|x|·HALF_ULP + SMALLEST) lies at or below the
 # floating-point number before x, for every finite x (Rump et al., theorem 2.2).
 HALF_ULP = 2.0**-53 * (1 + 2.0**-52)
 SMALLEST = 5e-324
-# Between half an ulp and one and a half for every normal x: x − |x|·SUM_ULP rounds to the number before x or the next one.
+# Between half an ulp and one and a half for every normal x: x − |x|·SUM_ULP rounds to the number before x or
+# the next one.
 SUM_ULP = 0.75 * 2.0**-52
 LARGEST = np.finfo(np.float64).max
 # What the platform's exp, sin, … may err by, doubled (in ulp): NumPy's authors state at most 4.
@@ -76,7 +78,7 @@ class Trouble:
 
 def point(value: float) -> Interval:
     """Return the interval that holds exactly `value`."""
-    return Interval(np.float64(value), np.float64(value))
+    return Interval(np.asarray(value, dtype=np.float64), np.asarray(value, dtype=np.float64))
 
 
 def down(x: Bound) -> Bound:
@@ -154,8 +156,10 @@ def _scaled(u: Interval, factor: Interval) -> Interval:
 
 
 def _like_signed(u: Interval, low: Bound, high: Bound) -> Interval:
-    """Return [low, high], the bounds of u times something positive: not below zero where u is not (√ of it is defined)."""
-    return Interval(np.where(u.lo >= 0, np.maximum(low, 0.0), low), np.where(u.hi <= 0, np.minimum(high, 0.0), high))
+    """Return [low, high], bounds of u times something positive, with the sign of u: √ of it must stay defined."""
+    return Interval(
+        np.where(u.lo >= 0, np.maximum(low, 0.0), low), np.where(u.hi <= 0, np.minimum(high, 0.0), high)
+    )
 
 
 def square(u: Interval) -> Interval:
@@ -209,7 +213,8 @@ def _repeated(u: Interval, exponent: int) -> Interval:
         exponent >>= 1
         if exponent:
             base_low, base_high = np.maximum(down(base_low * base_low), 0.0), up(base_high * base_high)
-    assert low is not None and high is not None
+    assert low is not None
+    assert high is not None
     return Interval(low, high)
 
 

@@ -51,7 +51,7 @@ def krawczyk(
     gamma = 2 * (d + 4) * 2.0**-52
 
     def times(matrix: Array, vector: Array) -> Array:
-        return np.einsum("nij,nj->ni", matrix, vector)
+        return np.asarray(np.einsum("nij,nj->ni", matrix, vector))
 
     rest = np.abs(np.eye(d) - inverse @ middle)
     spread = (rest + size @ radius + gamma * (np.eye(d) + size @ np.abs(middle))) * (1 + gamma)
@@ -84,7 +84,7 @@ def inverted(matrices: Array) -> Array:
         inverse[:, 0, 0], inverse[:, 0, 1], inverse[:, 1, 0], inverse[:, 1, 1] = e, -b, -c, a
         return inverse / np.where(determinant == 0, np.nan, determinant)[:, None, None]
     inverse = np.full_like(matrices, np.nan)
-    usable = np.isfinite(matrices).all(axis=(1, 2))
+    usable = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
     usable[usable] = np.linalg.det(matrices[usable]) != 0
     inverse[usable] = np.linalg.inv(matrices[usable])
     return inverse
@@ -130,7 +130,9 @@ def spectrum(hessian: Interval, free: Flags) -> Spectrum:
     diagonal = np.einsum("nii->ni", m)
     off = np.abs(m) * (1 - np.eye(d)) + error
     reach = off.sum(axis=2) * (1 + gamma)
-    skew = (np.abs(turned @ q - np.eye(d)) + gamma * (turned_size @ size)).sum(axis=2).max(axis=1) * (1 + gamma)
+    skew = (np.abs(turned @ q - np.eye(d)) + gamma * (turned_size @ size)).sum(axis=2).max(axis=1) * (
+        1 + gamma
+    )
     above, below = diagonal - reach > 0, diagonal + reach < 0
     regular = skew < 0.5
     count = free.sum(axis=1)

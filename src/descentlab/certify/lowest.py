@@ -38,11 +38,17 @@ def prove_lowest(
     tolerance = DIGITS * max(abs(upper) if np.isfinite(upper) else 0.0, found.spread)
     findings = Search(model, domain, limits, True, upper, 0.5 * tolerance, progress).run()
     certified, left = settle(model, domain, findings)
-    return Bounded(lowest_of(model, certified, left, findings.upper, found.spread), found.points[0], findings.examined)
+    return Bounded(
+        lowest_of(model, certified, left, findings.upper, found.spread), found.points[0], findings.examined
+    )
 
 
 def lowest_of(
-    model: Model, points: Sequence[CertifiedPoint], left: Sequence[Region], upper: float = np.inf, scale: float = 0.0
+    model: Model,
+    points: Sequence[CertifiedPoint],
+    left: Sequence[Region],
+    upper: float = np.inf,
+    scale: float = 0.0,
 ) -> LowestValue:
     """Return what points and regions say of the lowest value over the closed box, which one of them attains.
 
@@ -51,13 +57,15 @@ def lowest_of(
     minima = [p for p in points if p.kind in ("minimum", "unknown")]
     attained = [p.value_interval[1] for p in minima if p.kind == "minimum"]
     if left:
-        middles = np.stack([r.box.mean(axis=1) for r in left])
+        middles = np.stack([r.point for r in left])
         value, trouble = model.value(middles, middles)
         attained += np.where(trouble.undefined | np.isnan(value.hi), np.inf, value.hi).tolist()
     best = min([upper, *attained])
     candidates = [p for p in minima if p.value_interval[0] <= best]
     open_regions = [r for r in left if not r.value_interval[0] > best]
-    lowest = min([best, *(p.value_interval[0] for p in candidates), *(r.value_interval[0] for r in open_regions)])
+    lowest = min(
+        [best, *(p.value_interval[0] for p in candidates), *(r.value_interval[0] for r in open_regions)]
+    )
     tolerance = DIGITS * max(abs(best), scale)
     proved = bool(np.isfinite(best) and best - lowest <= tolerance)
     return LowestValue((lowest, best), tuple(candidates), tuple(open_regions), proved)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from descentlab.certify.boxes import Boxes, joined
 from descentlab.certify.enclose import Model
 from descentlab.certify.intervals import Array, Flags
 from descentlab.certify.krawczyk import krawczyk, spectrum
 from descentlab.certify.result import CertifiedPoint
-from descentlab.certify.boxes import Boxes, joined
 from descentlab.certify.search import Findings
 
 # Krawczyk's operator squares the width of a box; from a share of the side to rounding takes a few rounds.
@@ -40,30 +40,38 @@ def narrowed(model: Model, roots: Boxes) -> Boxes:
 def distinct(roots: Boxes, unique: Boxes, widths: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the indices of one box for each root, and of those that cannot be told from another.
 
-    Two narrowed boxes hold the same root if one lies where the other's root is the only one. Only boxes that fall into
-    one cell of a grid are compared. With dim + 1 grids, each shifted against the others, every pair that overlaps shares
-    a cell of one of them, unless a box is wider than a part of a cell: such boxes are compared with all.
+    Two narrowed boxes hold the same root if one lies where the other's root is the only one. Only boxes that
+    fall into one cell of a grid are compared. With dim + 1 grids, each shifted against the others, every pair
+    that overlaps shares a cell of one of them, unless a box is wider than a part of a cell: such boxes are
+    compared with all.
     """
     d = len(widths)
     middles = (0.5 * roots.low + 0.5 * roots.high) / widths
     narrow = ((roots.high - roots.low) / widths < NEAR / (2 * d + 2)).all(axis=1)
-    kept, unsure = np.flatnonzero(narrow), []
+    kept, unsure = np.flatnonzero(narrow), [np.array([], np.int64)]
     for shift in range(d + 1):
         cells = np.floor(middles[kept] / NEAR + shift / (d + 1))
-        _, first, group = np.unique(
-            np.column_stack([cells, roots.held[kept]]), axis=0, return_index=True, return_inverse=True
-        )
-        leader = kept[first[group.reshape(-1)]]
-        other = np.flatnonzero(leader != kept)
-        mine, theirs = kept[other], leader[other]
-        same = _within(roots[mine], unique[theirs]) | _within(roots[theirs], unique[mine])
-        meets = _overlap(roots[mine], roots[theirs])
-        unsure.append(mine[meets & ~same])
-        kept = np.delete(kept, other[same | meets])
+        _, group = np.unique(np.column_stack([cells, roots.held[kept]]), axis=0, return_inverse=True)
+        order = np.lexsort((roots.low[kept, 0], group.reshape(-1)))
+        kept, group = kept[order], group.reshape(-1)[order]
+        again = np.zeros(len(kept), bool)
+        # In this order, boxes `back` places apart that meet have all those between them meet the first of them.
+        for back in range(1, len(kept)):
+            later = np.flatnonzero(group[back:] == group[:-back]) + back
+            later = later[roots.low[kept[later], 0] <= roots.high[kept[later - back], 0]]
+            if not len(later):
+                break
+            mine, theirs = kept[later], kept[later - back]
+            same = _within(roots[mine], unique[theirs]) | _within(roots[theirs], unique[mine])
+            meets = _overlap(roots[mine], roots[theirs])
+            unsure.append(mine[meets & ~same])
+            again[later] |= same | meets
+        kept = kept[~again]
     for i in np.flatnonzero(~narrow):
-        mine = np.full(len(kept), i)
-        same = _within(roots[kept], unique[mine]) | _within(roots[mine], unique[kept])
-        if not same.any() and _overlap(roots[mine], roots[kept]).any():
+        others = kept[(roots.held[kept] == roots.held[i]).all(axis=1)]
+        mine = np.full(len(others), i)
+        same = _within(roots[others], unique[mine]) | _within(roots[mine], unique[others])
+        if not same.any() and _overlap(roots[mine], roots[others]).any():
             unsure.append(np.array([i]))
         elif not same.any():
             kept = np.append(kept, i)
@@ -95,8 +103,8 @@ def inside_unique(boxes: Boxes, unique: Boxes) -> Flags:
 def certified(model: Model, domain: Array, findings: Findings) -> tuple[list[CertifiedPoint], Boxes]:
     """Return the certified points, lowest first, and the boxes of roots too near a face to tell.
 
-    A root outside the box is left out. One that might lie on a face is a minimum (or a maximum) over the closed box if f
-    is proved to be convex (or concave) all around it.
+    A root outside the box is left out. One that might lie on a face is a minimum (or a maximum) over the closed
+    box if f is proved to be convex (or concave) all around it.
     """
     with np.errstate(all="ignore"):
         return _certified(model, domain, findings)
@@ -108,7 +116,7 @@ def _certified(model: Model, domain: Array, findings: Findings) -> tuple[list[Ce
     kept, alike = distinct(roots, findings.unique, widths)
     merged, roots, unique = roots[alike], roots[kept], findings.unique[kept]
     free = roots.free
-    outside = (free & ((roots.high < domain[:, 0]) | (roots.low > domain[:, 1]))).any(axis=1)
+    outside = np.asarray((free & ((roots.high < domain[:, 0]) | (roots.low > domain[:, 1]))).any(axis=1))
     roots, unique = roots[~outside], unique[~outside]
     free = roots.free
     e = model.curvatures(roots.low, roots.high)
@@ -118,9 +126,9 @@ def _certified(model: Model, domain: Array, findings: Findings) -> tuple[list[Ce
     high_face = np.where(roots.held < 0, e.gradient.hi, -e.gradient.lo)
     held = ~free
     rises, falls = (low_face > 0) | free, (high_face < 0) | free
-    inward, outward = rises.all(axis=1), falls.all(axis=1)
-    settled_faces = ((rises | falls) | free).all(axis=1)
-    touching = (free & ((roots.low <= domain[:, 0]) | (roots.high >= domain[:, 1]))).any(axis=1)
+    inward, outward = np.asarray(rises.all(axis=1)), np.asarray(falls.all(axis=1))
+    settled_faces = np.asarray((rises | falls).all(axis=1))
+    touching = np.asarray((free & ((roots.low <= domain[:, 0]) | (roots.high >= domain[:, 1]))).any(axis=1))
     points, unsure = [], []
     count = free.sum(axis=1)
     for i in range(len(roots)):
@@ -139,7 +147,7 @@ def _certified(model: Model, domain: Array, findings: Findings) -> tuple[list[Ce
         if touching[i]:
             sides[free[i] & (roots.low[i] <= domain[:, 0])] = -1
             sides[free[i] & (roots.high[i] >= domain[:, 1])] = 1
-        value = (float(e.value.lo[i]), float(e.value.hi[i]))  # type: ignore[index]
+        value = (float(e.value.lo[i]), float(e.value.hi[i]))
         points.append(
             CertifiedPoint(
                 np.clip(0.5 * roots.low[i] + 0.5 * roots.high[i], domain[:, 0], domain[:, 1]),

@@ -7,25 +7,29 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from descentlab.certify.boxes import Boxes, joined
 from descentlab.certify.enclose import Model
 from descentlab.certify.intervals import Array
 from descentlab.certify.points import certified, inside_unique
 from descentlab.certify.result import CertifiedPoint, Region
-from descentlab.certify.boxes import Boxes, joined
 from descentlab.certify.search import Findings
 from descentlab.stationary import merge
 
 # A region counts as what its worst box is.
-_WORST_FIRST = ("limit", "undefined", "kink", "face", "degenerate", "flat")
+_WORST_FIRST = ("limit", "undefined", "kink", "degenerate", "face", "flat")
 # Regions are joined from at most so many boxes; more are joined cell by cell of a coarse grid first.
 MOST_JOINED = 50_000
 _COARSE = 1 / 64
+# Only the lowest regions are asked whether they hold a minimum.
+MOST_TESTED = 64
 # The rims tried around a region, in units of its size, and the pieces a side of a rim is cut into, by dimension.
 _RIMS = (2.0, 8.0, 64.0, 512.0)
 _RIM_PIECES = {1: 1, 2: 32, 3: 12, 4: 5}
 
 
-def settle(model: Model, domain: Array, findings: Findings) -> tuple[list[CertifiedPoint], tuple[Region, ...]]:
+def settle(
+    model: Model, domain: Array, findings: Findings
+) -> tuple[list[CertifiedPoint], tuple[Region, ...]]:
     """Return the certified points, and the regions left undecided.
 
     An undecided box that lies where a certified point is known to be the only one is decided.
@@ -69,24 +73,30 @@ def regions(
     np.maximum.at(top, labels, highest)
     np.minimum.at(worst, labels, rank)
     members = np.bincount(labels)
+    by_value = np.lexsort((highest, lowest, labels))
+    lowest_box = by_value[np.searchsorted(labels[by_value], np.arange(count))]
+    known = np.stack([p.box for p in points]) if points else np.empty((0, len(domain), 2))
+    tested = set(np.argsort(floor, kind="stable")[:MOST_TESTED].tolist())
     made = [
         Region(
             np.stack([low[k], high[k]], axis=1),
+            0.5 * boxes.low[lowest_box[k]] + 0.5 * boxes.high[lowest_box[k]],
             int(members[k]),
             _WORST_FIRST[worst[k]],
             (float(floor[k]), float(top[k])),
-            holds_minimum(model, domain, low[k], high[k], points) if count <= 1000 else False,
+            k in tested and holds_minimum(model, domain, low[k], high[k], known),
         )
         for k in range(count)
     ]
     return tuple(sorted(made, key=lambda r: (r.value_interval, *r.box[:, 0])))
 
 
-def holds_minimum(model: Model, domain: Array, low: Array, high: Array, points: list[CertifiedPoint]) -> bool:
+def holds_minimum(model: Model, domain: Array, low: Array, high: Array, known: Array) -> bool:
     """Tell whether a local minimum over the closed box is proved to lie in the region [low, high].
 
-    It does if f is continuous on a slightly larger box, in which no point was certified, and f is higher on all of that
-    box's rim than somewhere inside: outside the region nothing of interest is left there.
+    It does if f is continuous on a slightly larger box, in which no point was certified (known: their boxes,
+    (n, dim, 2)), and f is higher on all of that box's rim than somewhere inside: outside the region nothing of
+    interest is left there.
     """
     widths = domain[:, 1] - domain[:, 0]
     d = len(domain)
@@ -96,7 +106,7 @@ def holds_minimum(model: Model, domain: Array, low: Array, high: Array, points: 
     for factor in _RIMS:
         pad = factor * np.maximum((high - low).max(), 4 * np.spacing(np.abs(high).max()))
         rim = np.stack([np.maximum(low - pad, domain[:, 0]), np.minimum(high + pad, domain[:, 1])], axis=1)
-        if any(((p.box[:, 0] <= rim[:, 1]) & (p.box[:, 1] >= rim[:, 0])).all() for p in points):
+        if ((known[:, :, 0] <= rim[:, 1]) & (known[:, :, 1] >= rim[:, 0])).all(axis=1).any():
             return False
         _, trouble = model.value(rim[None, :, 0], rim[None, :, 1])
         attained, _ = model.value(inside, inside)

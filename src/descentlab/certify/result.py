@@ -26,7 +26,7 @@ REASONS = {
     "kink": "the gradient jumps in it",
     "degenerate": "the Hessian might be singular in it",
     "flat": "the gradient is zero, or below what doubles hold, throughout it",
-    "face": "a stationary point lies within rounding of the box's face",
+    "face": "on a face of the box, or within rounding of it, the slope into the box might be zero",
     "limit": "the limit on boxes, memory or time was reached",
 }
 
@@ -35,11 +35,11 @@ REASONS = {
 class CertifiedPoint:
     """A box proved to hold exactly one stationary point – of f, or of f on a face of the box.
 
-    point (dim,): its middle; box (dim, 2): bounds on the point; unique_in (dim, 2): a larger box in which it is the
-    only one; value, value_interval: f there and bounds on it; kind: minimum, maximum or saddle (on a face: of f
-    within the closed box), or "unknown"; index: how many eigenvalues are negative, None if unknown; eigenvalues
-    (k, 2): bounds on those of the Hessian over the k free coordinates, ascending; held (dim,): −1 at a lower bound, 1 at
-    an upper bound, 0 free.
+    point (dim,): its middle; box (dim, 2): bounds on the point; unique_in (dim, 2): a larger box in which it is
+    the only one; value, value_interval: f there and bounds on it; kind: minimum, maximum or saddle (on a face:
+    of f within the closed box), or "unknown"; index: how many eigenvalues are negative, None if unknown;
+    eigenvalues (k, 2): bounds on those of the Hessian over the k free coordinates, ascending; held (dim,): −1
+    at a lower bound, 1 at an upper bound, 0 free.
     """
 
     point: Point
@@ -61,11 +61,13 @@ class CertifiedPoint:
 class Region:
     """A part of the box in which nothing was decided.
 
-    box (dim, 2): its hull; boxes: how many small boxes it is made of; reason: a key of REASONS; value_interval: bounds
-    on f; holds_minimum: whether a local minimum in it is proved all the same (f on its rim is higher than inside).
+    box (dim, 2): its hull; point (dim,): the middle of the small box in it on which f may be lowest; boxes: how
+    many small boxes it is made of; reason: a key of REASONS; value_interval: bounds on f; holds_minimum:
+    whether a local minimum in it is proved all the same (f on its rim is higher than inside).
     """
 
     box: Box
+    point: Point
     boxes: int
     reason: str
     value_interval: tuple[float, float]
@@ -90,11 +92,11 @@ class LowestValue:
 class Certificate:
     """Every stationary point of f in its box, proved; made by `certify`.
 
-    points: those in the interior, lowest value first; boundary: minima, maxima and saddles of f over the closed box that
-    lie on its faces; undecided: regions where nothing was proved; lowest: the global minimum over the closed box;
-    winding: how often ∇f turns round along the edge of a 2-D box – minima + maxima − saddles inside –, or None; boxes:
-    how many were examined; seconds; assumptions: what the proof rests on; recheck: "arb" if each point was proved
-    again by python-flint, else None; call: what makes it again.
+    points: those in the interior, lowest value first; boundary: minima, maxima and saddles of f over the closed
+    box that lie on its faces; undecided: regions where nothing was proved; lowest: the global minimum over the
+    closed box; winding: how often ∇f turns round along the edge of a 2-D box – minima + maxima − saddles inside
+    –, or None; boxes: how many were examined; seconds; assumptions: what the proof rests on; recheck: "arb" if
+    each point was proved again by python-flint, else None; call: what makes it again.
     """
 
     objective: Objective

@@ -1,17 +1,17 @@
 """One loop for both proofs: all stationary points of a box, or its lowest value.
 
 The closed box is cut into its interior and its faces of every dimension, and each of these into small boxes, a
-thousand at a time. A box is dropped once it is proved to hold nothing of interest, kept once it is proved to hold exactly
-one stationary point (of f on its face), and split otherwise. The proofs:
+thousand at a time. A box is dropped once it is proved to hold nothing of interest, kept once it is proved to
+hold exactly one stationary point (of f on its face), and split otherwise. The proofs:
 
 - nothing, because a partial derivative cannot be zero on it (natural and mean-value form), because Krawczyk's operator
   leaves the box, or because the slopes into the box at a face have the wrong sign;
 - in search of the lowest value, also because f is above a value already attained, or bends downward along an axis;
 - one, because Krawczyk's operator maps a slightly larger box into its interior.
 
-Where the slope jumps but f is continuous (|x|), the gradient's bounds hold Clarke's generalized gradient, so a box whose
-bounds exclude zero still holds no local extremum; but nothing is kept by proof there. Where f might be undefined only its
-value can drop a box.
+Where the slope jumps but f is continuous (|x|), the gradient's bounds hold Clarke's generalized gradient, so a
+box whose bounds exclude zero still holds no local extremum; but nothing is kept by proof there. Where f might
+be undefined only its value can drop a box.
 
 Sources: Kearfott, Rigorous Global Search (1996); Hansen & Walster, Global Optimization Using Interval Analysis (2004);
 Clarke, Optimization and Nonsmooth Analysis (1983), section 2.3.
@@ -40,8 +40,8 @@ INFLATE = 1 / 16
 THICKEN, THICKEST = 2.0**-10, 2.0**-42
 # No box is split below this share of the box's sides.
 SMALLEST = 2.0**-40
-# Boxes that small, or whose Hessian hardly changes and yet might be singular, get nowhere; once they are this many they lie
-# along a curve or a surface, and are left undecided.
+# Boxes that small, or whose Hessian hardly changes and yet might be singular, get nowhere; once they are this
+# many they lie along a curve or a surface, and are left undecided.
 STALLED = 2.0**-20
 STALLED_ROUGH = 2.0**-10
 STEADY = 2.0**-7
@@ -71,9 +71,9 @@ class Limits:
 class Findings:
     """What a search found.
 
-    roots: boxes that hold exactly one root of ∇f over their free coordinates, the only one in `unique`; undecided: boxes
-    about which nothing was proved, with the reason for each and a lower bound of f on it; upper: a value of f proved to
-    be attained; examined: boxes looked at.
+    roots: boxes that hold exactly one root of ∇f over their free coordinates, the only one in `unique`;
+    undecided: boxes about which nothing was proved, with the reason for each and a lower bound of f on it;
+    upper: a value of f proved to be attained; examined: boxes looked at.
     """
 
     roots: Boxes
@@ -118,7 +118,11 @@ class Search:
                 if queue.stalled > MOST_STALLED and not self.lowest:
                     stalled = queue.take_stalled()
                     self._leave(stalled.boxes, self._why(stalled.boxes), stalled.floors)
-                if len(queue) > self.limits.waiting or self.examined >= self.limits.boxes or time.perf_counter() > ends:
+                if (
+                    len(queue) > self.limits.waiting
+                    or self.examined >= self.limits.boxes
+                    or time.perf_counter() > ends
+                ):
                     rest = queue.everything()
                     self._leave(rest.boxes, np.full(len(rest), "limit"), rest.floors)
                     break
@@ -248,9 +252,7 @@ class Search:
         rough = np.where(around.trouble.kinked, "kink", "degenerate")
         return np.where(around.trouble.undefined, "undefined", rough)
 
-    def _split(
-        self, before: Boxes, boxes: Boxes, around: Enclosure, steep: Array, floors: Array
-    ) -> Waiting:
+    def _split(self, before: Boxes, boxes: Boxes, around: Enclosure, steep: Array, floors: Array) -> Waiting:
         """Split what is not small, and leave what is undecided.
 
         before: the boxes as they were examined; boxes: what Krawczyk's operator left of them.
@@ -259,14 +261,14 @@ class Search:
         size, old = boxes.high - boxes.low, before.high - before.low
         relative = np.where(free, size / self.widths, 0.0)
         ulps = 16 * np.spacing(np.maximum(np.abs(boxes.low), np.abs(boxes.high)))
-        small = ((relative <= SMALLEST) | (size <= ulps)).all(axis=1)
+        small = np.asarray(((relative <= SMALLEST) | (size <= ulps)).all(axis=1))
         stalled = _gets_nowhere(around, relative.max(axis=1))
         if self.lowest:
             # As low as the lowest value known is done; while such boxes are few, their minimizers are worth a proof.
             done = floors >= self.upper - self.tolerance
             small |= stalled & (np.isneginf(floors) | (done & (done.sum() > MOST_REFINED)))
         self._leave(boxes[small], self._reasons(around)[small], floors[small])
-        shrunk = (size <= SHRUNK * old).all(axis=1, where=free) & ~small
+        shrunk = np.asarray((size <= SHRUNK * old).all(axis=1, where=free) & ~small)
         left = ~small & ~shrunk
         halves = self._halved(boxes[left], steep[left], relative[left])
         split = [Waiting(half, floors[left], stalled[left]) for half in halves]
@@ -277,7 +279,9 @@ class Search:
         """Cut each box across the side along which the gradient may change most (maximal smear)."""
         size = boxes.high - boxes.low
         smear = np.where(boxes.free, np.where(boxes.free[:, :, None], steep, 0.0).max(axis=1) * size, -1.0)
-        usable = np.isfinite(smear).all(axis=1) & (relative.max(axis=1) < MOST_SLENDER * _least(relative, boxes.free))
+        usable = np.isfinite(smear).all(axis=1) & (
+            relative.max(axis=1) < MOST_SLENDER * _least(relative, boxes.free)
+        )
         side = np.where(usable[:, None], smear, relative).argmax(axis=1)
         rows = np.arange(len(boxes))
         cut = boxes.low[rows, side] + CUT * size[rows, side]
@@ -287,8 +291,10 @@ class Search:
 
 
 def _gets_nowhere(around: Enclosure, relative: Array) -> Flags:
-    """Tell which boxes, `relative` to the sides, will stay undecided if they are split: tiny ones, small ones where f is
-    rough, and small ones whose Hessian hardly changes and might be singular all the same."""
+    """Tell which boxes will stay undecided if they are split, by their sizes `relative` to the sides.
+
+    They are tiny, or small and f is rough there, or small and the Hessian hardly changes and might be singular.
+    """
     assert around.hessian is not None
     middle, radius = mid_rad(around.hessian)
     steady = radius.max(axis=(1, 2)) <= STEADY * np.abs(middle).max(axis=(1, 2))
@@ -297,14 +303,14 @@ def _gets_nowhere(around: Enclosure, relative: Array) -> Flags:
 
 
 def _least(relative: Array, free: Flags) -> Array:
-    return np.where(free, relative, np.inf).min(axis=1)
+    return np.asarray(np.where(free, relative, np.inf).min(axis=1))
 
 
 def _taken(e: Enclosure, index: NDArray[np.int64]) -> Enclosure:
     """Return the enclosure of some of the boxes."""
 
     def take(u: Interval) -> Interval:
-        return Interval(u.lo[index], u.hi[index])  # type: ignore[index]
+        return Interval(u.lo[index], u.hi[index])
 
     trouble = type(e.trouble)(len(index))
     for name in ("undefined", "kinked", "nowhere"):

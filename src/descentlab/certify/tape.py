@@ -23,6 +23,23 @@ from descentlab.program import Operation, Program
 CONSTANT_BITS = 256
 
 
+def constant_ball(number: Expr) -> Ball:
+    """Return a ball around an exact constant, as narrow as CONSTANT_BITS allow."""
+    arb, fmpq = flint().arb, flint().fmpq
+    with flint().ctx.workprec(CONSTANT_BITS):
+        if number.is_Rational:
+            return arb(fmpq(int(number.p), int(number.q)))
+        if number.is_Float:
+            sign, mantissa, exponent, _ = number._mpf_
+            return arb((-1 if sign else 1) * int(mantissa)) * arb(2) ** int(exponent)
+        known = {"pi": arb.pi, "E": arb.const_e}
+        if str(number) not in known:
+            raise InputError(
+                f"The constant '{number}' has no enclosure here, so nothing can be proved again."
+            )
+        return known[str(number)]()
+
+
 @dataclass(frozen=True)
 class Jet:
     """A quantity on the tape: where its value and its derivatives are that are not always zero."""
@@ -81,7 +98,7 @@ class _Runner:
             if i in needed and i not in builder.constants:
                 needed.update(builder.operations[i][1])
         self._start: list[Any] = [builder.constants.get(i) for i in range(len(builder.operations))]
-        self._steps = []
+        self._steps: list[tuple[int, Callable[..., Ball], int, int]] = []
         for i in sorted(needed):
             name, arguments, number = builder.operations[i]
             if name == "input" or i in builder.constants:
@@ -133,16 +150,7 @@ class _Builder:
     def _exact(self, number: Expr) -> int:
         if number.is_Rational:
             return self.number(int(number.p), int(number.q))
-        if number.is_Float:
-            sign, mantissa, exponent, _ = number._mpf_
-            power = self.flint.arb(2) ** int(exponent)
-            return self._constant(number, self.flint.arb((-1 if sign else 1) * int(mantissa)) * power)
-        known = {"pi": self.flint.arb.pi, "E": self.flint.arb.const_e}
-        if str(number) not in known:
-            raise InputError(
-                f"The constant '{number}' has no enclosure here, so nothing can be proved again."
-            )
-        return self._constant(number, known[str(number)]())
+        return self._constant(number, constant_ball(number))
 
     # Operations on places of the tape, without what 0 and 1 make superfluous
 

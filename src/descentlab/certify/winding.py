@@ -19,8 +19,9 @@ MOST_PIECES = 200_000
 def winding(model: Model, domain: Array) -> int | None:
     """Return the winding number of ∇f along the edge, counterclockwise, proved; None if it stays undecided.
 
-    The edge is cut until one partial derivative has a sign on each piece: to the east (∂f/∂x > 0), north, west or south.
-    Neighbouring pieces share a point, so they differ by at most a quarter turn, and the quarters are counted.
+    The edge is cut until one partial derivative has a sign on each piece: to the east (∂f/∂x > 0), north, west
+    or south. Neighbouring pieces share a point, so they differ by at most a quarter turn, and the quarters are
+    counted.
     """
     (left, right), (bottom, top) = domain
     corners = np.array([[left, bottom], [right, bottom], [right, top], [left, top], [left, bottom]])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
+    from descentlab.certify import Certificate
+    from descentlab.survey.proof import Matching
+
 # Minima this close in value, against the spread of values over the box, are equally good.
 SAME_VALUE = 1e-9
 # Points this much lower than the lowest minimum, against that spread, are more than a kink's rounding below it.
@@ -225,6 +228,29 @@ class Survey:
     def seriousness(self) -> str:
         """Answer in one sentence: is the local-minima problem serious here? "" if no minimum was found."""
         return seriousness(self)
+
+    @functools.cached_property
+    def certificate(self) -> Certificate | None:
+        """What is quickly proved of f in this box; None for a Python function, more than three variables, or
+        where a small budget of boxes proves nothing. Computed when first asked for."""
+        from descentlab.survey.proof import quick_certificate
+
+        return quick_certificate(self.objective)
+
+    @functools.cached_property
+    def matched(self) -> Matching | None:
+        """Which of the certified minima were found, and which were not; None without a certificate."""
+        from descentlab.survey.proof import matched
+
+        return None if self.certificate is None else matched(self, self.certificate)
+
+    @property
+    def proof(self) -> str:
+        """Say how many of the certified minima were found, and whether the global one was – or why nothing
+        is proved."""
+        from descentlab.survey.proof import said
+
+        return said(self)
 
     @property
     def command(self) -> str:
