@@ -201,8 +201,9 @@ def steep(d: Draw) -> tuple[str, Box]:
     n, m = d.name(), d.name()
     text = d.pick(
         f"{n}^200 - {n}", f"({n} - {m})^50 + {m}^2", f"exp(20*{n}) - {n}", f"exp(exp({n})) - {m}*{n}",
-        f"tanh(1000*{n})", f"sin(300*{n})*{m}", f"cosh(9*{n}) + {m}^2", f"exp({n}^3)", f"({n}^2 + 1)^(-30)", f"sin(exp(4*{n})) + {m}^2",
-        f"cos({n}^8) + {m}", f"exp(-1e4*({n} - 1/3)^2) + {m}^2", f"sigmoid(500*{n}) - softplus(40*{m})", f"{n}^(-40)",
+        f"tanh(1000*{n})", f"sin(300*{n})*{m}", f"cosh(9*{n}) + {m}^2", f"exp({n}^3)", f"({n}^2 + 1)^(-30)",
+        f"sin(exp(4*{n})) + {m}^2", f"cos({n}^8) + {m}", f"exp(-1e4*({n} - 1/3)^2) + {m}^2",
+        f"sigmoid(500*{n}) - softplus(40*{m})", f"{n}^(-40)",
         f"sin(1e5*{n}) + {m}", f"sinh(sinh({n})) - 3*{n}", f"exp(-{n}^20) + {m}^2/9",
     )  # fmt: skip
     return text, d.box((-1, 1), (-2, 2), (0.5, 1.5), (-1, 3))

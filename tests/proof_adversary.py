@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import flint
 import numpy as np
 from flint import arb, arb_mat
-from formula_generator import Drawn
 
 from descentlab.certify.enclose import Model
 from descentlab.certify.points import certified, inside_unique
@@ -22,6 +21,7 @@ from descentlab.certify.search import Boxes, Findings, Limits, Search, joined
 from descentlab.certify.winding import winding
 from descentlab.objective import FormulaObjective
 from descentlab.program import Operation, Program, integer_power
+from formula_generator import Drawn
 
 BITS = 300
 FEW = Limits(boxes=20_000, waiting=200_000, seconds=3.0)
@@ -59,12 +59,15 @@ def exact_run(program: Program, point: Sequence[arb]) -> list[arb]:
         elif op.name == "integer_power":
             results.append(integer_power(results[op.arguments[0]], int(op.number)))
         else:
-            results.append(EXACT[op.name](*(results[a] for a in op.arguments)))
+            arguments = [results[a] for a in op.arguments]
+            # Some functions of balls are bounded, and known, even of nothing: erf(NaN) = [−1, 1].
+            known = all(u.is_finite() for u in arguments)
+            results.append(EXACT[op.name](*arguments) if known else arb.nan())
     return [results[i] for i in program.outputs]
 
 
 def _sign(u: arb) -> arb:
-    return u.sgn() if u.is_finite() else arb.nan()
+    return u.sgn()
 
 
 def _step(u: arb) -> arb:
@@ -113,7 +116,7 @@ EXACT = {
     "abs": lambda u: abs(u),
     "sign": _sign,
     "step": _step,
-    "relu": lambda u: u.max(arb(0)) if u.is_finite() else arb.nan(),
+    "relu": lambda u: u.max(arb(0)),
     "min": lambda u, v: u.min(v),
     "max": lambda u, v: u.max(v),
     "sigmoid": lambda u: 1 / (1 + (-u).exp()),
@@ -143,7 +146,7 @@ class Exact:
         return h
 
     def root(self, start: np.ndarray, free: np.ndarray) -> list[arb] | None:
-        """Return the root of ∇f over the free coordinates that Newton's method converges to from nearby, or None."""
+        """Return balls around the root of ∇f over the free coordinates that Newton's method finds, or None."""
         x = [arb(float(v)) for v in start]
         places = np.flatnonzero(free)
         for _ in range(40):
@@ -158,14 +161,14 @@ class Exact:
             small = True
             for k, i in enumerate(places):
                 s = step[k, 0].mid()
-                small &= bool(abs(s) < abs(x[i]) * arb(2) ** -200) or bool(abs(s) < arb(10) ** -330)
+                small &= bool(abs(s) < (abs(x[i]) + arb(float(self.width[i]))) * arb(2) ** -210)
                 x[i] = (x[i] - s).mid()
             if small:
-                return x if self._holds_one(x, places) else None
+                return self._proved(x, places)
         return None
 
-    def _holds_one(self, x: list[arb], places: np.ndarray) -> bool:
-        """Tell whether a ball of 2⁻²⁰⁰ around x is proved to hold a root, by Newton's interval operator."""
+    def _proved(self, x: list[arb], places: np.ndarray) -> list[arb] | None:
+        """Return a ball of 2⁻²⁰⁰ sides around x that holds one root, by Newton's interval operator."""
         ball = list(x)
         for i in places:
             ball[i] = arb(x[i], (abs(x[i]) + arb(float(self.width[i]))) * arb(2) ** -200)
@@ -174,9 +177,9 @@ class Exact:
         try:
             step = matrix.solve(arb_mat([[g[i]] for i in places]))
         except ZeroDivisionError:
-            return False
+            return None
         inside = all(bool(abs(step[k, 0]) < ball[i].rad()) for k, i in enumerate(places))
-        return inside and self.value(ball).is_finite()
+        return ball if inside and self.value(ball).is_finite() else None
 
     def negative(self, x: Sequence[arb], free: np.ndarray) -> int | None:
         """Return the number of negative eigenvalues over the free coordinates, None if the Hessian may be singular.
@@ -217,7 +220,9 @@ def patterns(dim: int) -> list[np.ndarray]:
     return [np.array(held) for held in every if 0 in held]
 
 
-def newton(f: FormulaObjective, rng: np.random.Generator, starts: int = 200) -> list[tuple[np.ndarray, np.ndarray]]:
+def newton(
+    f: FormulaObjective, rng: np.random.Generator, starts: int = 200
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (point, held) of the stationary points that Newton's method finds in the box and on its faces."""
     low, high = f.domain.T
     x, held = [], []
@@ -308,16 +313,23 @@ def check_point(exact: Exact, p: CertifiedPoint, domain: np.ndarray) -> tuple[li
             values = np.linalg.eigvalsh(matrix)
             slack = 1e-12 * np.abs(values).max()
             if (values < p.eigenvalues[:, 0] - slack).any() or (values > p.eigenvalues[:, 1] + slack).any():
-                wrong.append(f"eigenvalues {values} outside {p.eigenvalues.tolist()} at the certified {claim}")
+                wrong.append(
+                    f"eigenvalues {values} outside {p.eigenvalues.tolist()} at the certified {claim}"
+                )
     return x, wrong
 
 
 def check_points(
-    f: FormulaObjective, exact: Exact, points: list[CertifiedPoint], left: Boxes, rng: np.random.Generator
+    f: FormulaObjective,
+    exact: Exact,
+    points: list[CertifiedPoint],
+    left: Boxes,
+    rng: np.random.Generator,
+    most: int,
 ) -> tuple[int, list[str]]:
-    """Contradict the list of points: wrong, missing, twice. Return also how many roots were looked at."""
+    """Contradict the list of points: wrong, missing, twice; look at `most` of either. Return also how many roots."""
     wrong: list[str] = []
-    chosen = [points[i] for i in rng.permutation(len(points))[:12]]
+    chosen = [points[i] for i in rng.permutation(len(points))[: most // 2]]
     places: list[tuple[CertifiedPoint, list[arb]]] = []
     for p in chosen:
         x, more = check_point(exact, p, f.domain)
@@ -327,7 +339,11 @@ def check_points(
     width = f.domain[:, 1] - f.domain[:, 0]
     for p, q in itertools.islice(_neighbours(points, f.domain), 10):
         a, b = (check_point(exact, r, f.domain)[0] for r in (p, q))
-        if a is not None and b is not None and all(abs(u - v) < arb(10) ** -35 * arb(float(w)) for u, v, w in zip(a, b, width)):
+        if (
+            a is not None
+            and b is not None
+            and all(abs(u - v) < arb(10) ** -35 * arb(float(w)) for u, v, w in zip(a, b, width, strict=True))
+        ):
             wrong.append(f"one {p.kind} certified twice: {p.box.tolist()} and {q.box.tolist()}")
     found = newton(f, rng)
     faces = [face_of(p, f.domain) for p in points]
@@ -341,27 +357,26 @@ def check_points(
     if len(points) * len(found) < 20_000:
         found.sort(key=lambda c: matched(*c))
     checked, slack = 0, 1e-6 * width + 16 * np.spacing(np.abs(f.domain).max())
-    for start, held in found[:25]:
+    for start, held in found[:most]:
         free = held == 0
         x = exact.root(start, free)
         if x is None or not may_hold(f.domain[:, 0], f.domain[:, 1], x) or exact.negative(x, free) is None:
             continue
         if held.any() and len(inward_signs(exact, x, held) | {0}) > 2:
             continue  # f rises into the box along one held coordinate and falls along another
-        checked += 1
+        checked, near = checked + 1, np.array([float(u.mid()) for u in x])
         same_face = [p for p, h in zip(points, faces, strict=True) if (h == held).all()]
         known = [p for p in same_face if may_hold(p.box[:, 0], p.box[:, 1], x)]
-        open_boxes = any(
-            may_hold(a, b, x) and (h == held).all()
-            for a, b, h in zip(left.low, left.high, left.held, strict=True)
-            if ((start >= a - slack) & (start <= b + slack)).all()
-        )
+        close = (near >= left.low - slack) & (near <= left.high + slack) & (left.held == held)
+        open_boxes = any(may_hold(left.low[k], left.high[k], x) for k in np.flatnonzero(close.all(axis=1)))
         if not known and not open_boxes:
             wrong.append(f"missed: a stationary point at {[str(u.str(20)) for u in x]}, held {held.tolist()}")
         for p in same_face:
-            strictly = all(a < u and u < b for u, (a, b) in zip(x, p.unique_in) if a < b)  # type: ignore[operator]
+            strictly = all(a < u and u < b for u, (a, b) in zip(x, p.unique_in, strict=True) if a < b)  # type: ignore[operator]
             if strictly and not may_hold(p.box[:, 0], p.box[:, 1], x):
-                wrong.append(f"a second root {[str(u.str(20)) for u in x]} in unique_in {p.unique_in.tolist()}")
+                wrong.append(
+                    f"a second root {[str(u.str(20)) for u in x]} in unique_in {p.unique_in.tolist()}"
+                )
     return checked + len(chosen), wrong
 
 
@@ -373,7 +388,9 @@ def _neighbours(points: list[CertifiedPoint], domain: np.ndarray):  # type: igno
         for q in order[i + 1 :]:
             if q.point[0] - p.point[0] > 1e-6 * width[0]:
                 break
-            if (np.abs(p.point - q.point) <= 1e-6 * width).all() and (face_of(p, domain) == face_of(q, domain)).all():
+            if (np.abs(p.point - q.point) <= 1e-6 * width).all() and (
+                face_of(p, domain) == face_of(q, domain)
+            ).all():
                 yield p, q
 
 
@@ -391,7 +408,10 @@ def check_extrema_1d(
     wrong = []
     for i in np.flatnonzero(turn)[:: max(1, int(turn.sum()) // 40)] + 1:
         a, b = x[i - 1], x[i + 1]
-        if any(p.box[0, 0] <= b and p.box[0, 1] >= a for p in points) or ((left.low <= b) & (left.high >= a)).any():
+        if (
+            any(p.box[0, 0] <= b and p.box[0, 1] >= a for p in points)
+            or ((left.low <= b) & (left.high >= a)).any()
+        ):
             continue
         u, v, w = (exact.value(exactly(x[[k]])) for k in (i - 1, i, i + 1))
         if (v < u and v < w) or (v > u and v > w):
@@ -399,7 +419,9 @@ def check_extrema_1d(
     return wrong
 
 
-def check_lowest(f: FormulaObjective, exact: Exact, model: Model, findings: Findings, rng: np.random.Generator) -> list[str]:
+def check_lowest(
+    f: FormulaObjective, exact: Exact, model: Model, findings: Findings, rng: np.random.Generator
+) -> list[str]:
     """No value of f lies below what the search says of the lowest one."""
     low, high = f.domain.T
     roots, _ = model.value(findings.roots.low, findings.roots.high)
@@ -409,19 +431,27 @@ def check_lowest(f: FormulaObjective, exact: Exact, model: Model, findings: Find
     corners = np.array(list(itertools.product(*f.domain)))
     snapped = np.where(rng.random(x.shape) < 0.4, np.where(rng.random(x.shape) < 0.5, low, high), x)[:600]
     polished = [p for p, _ in newton(f, rng, 40)]
-    x = np.concatenate([x, snapped, corners, np.array([0.5 * low + 0.5 * high]), *(p[None] for p in polished)])
+    x = np.concatenate(
+        [x, snapped, corners, np.array([0.5 * low + 0.5 * high]), *(p[None] for p in polished)]
+    )
     value = f.value(x)
     wrong = []
     for i in np.argsort(np.where(np.isnan(value), np.inf, value))[:6]:
         there = exact.value(exactly(x[i]))
-        if there.is_finite() and there < arb(bound) if np.isfinite(bound) else bound == np.inf and there.is_finite():
+        if (
+            there.is_finite() and there < arb(bound)
+            if np.isfinite(bound)
+            else bound == np.inf and there.is_finite()
+        ):
             wrong.append(f"f{x[i].tolist()} = {there.str(20)} is below the proved lowest value {bound!r}")
     if np.isfinite(findings.upper) and findings.upper < bound:
         wrong.append(f"the attained value {findings.upper!r} is below the proved lowest value {bound!r}")
     return wrong
 
 
-def check_enclosures(f: FormulaObjective, exact: Exact, model: Model, rng: np.random.Generator, boxes: int = 20) -> list[str]:
+def check_enclosures(
+    f: FormulaObjective, exact: Exact, model: Model, rng: np.random.Generator, boxes: int = 20
+) -> list[str]:
     """Value, gradient and Hessian at points of random boxes lie in their bounds."""
     low, high = f.domain.T
     size = (high - low) * 10.0 ** -rng.uniform(0, 9, (boxes, 1)) * rng.random((boxes, f.dim))
@@ -436,9 +466,15 @@ def check_enclosures(f: FormulaObjective, exact: Exact, model: Model, rng: np.ra
     for k in range(boxes):
         for share in (rng.random(f.dim), rng.integers(0, 2, f.dim).astype(float)):
             x = np.clip(a[k] + share * (b[k] - a[k]), a[k], b[k])
-            wrong += [f"at {x.tolist()} of the box {[a[k].tolist(), b[k].tolist()]}: {w}" for w in _enclosed(exact, e, k, exactly(x))]
+            wrong += [
+                f"at {x.tolist()} of the box {[a[k].tolist(), b[k].tolist()]}: {w}"
+                for w in _enclosed(exact, e, k, exactly(x))
+            ]
             there = exact.value(exactly(x))
-            if there.is_finite() and (outside(there, slopes.value.lo[k], slopes.value.hi[k]) or outside(there, value.lo[k], value.hi[k])):
+            if there.is_finite() and (
+                outside(there, slopes.value.lo[k], slopes.value.hi[k])
+                or outside(there, value.lo[k], value.hi[k])
+            ):
                 wrong.append(f"value {there} at {x.tolist()} outside the bounds of value or slopes")
             if not there.is_finite() and not trouble.undefined[k]:
                 wrong.append(f"f is undefined at {x.tolist()}, and value() does not say so")
@@ -454,19 +490,29 @@ def _enclosed(exact: Exact, e, k: int, x: list[arb]) -> list[str]:  # type: igno
         if e.trouble.nowhere[k]:
             wrong.append("f is said to be defined nowhere")
         for i, g in enumerate(gradient):
-            if g.is_finite() and not e.trouble.undefined[k] and outside(g, e.gradient.lo[k, i], e.gradient.hi[k, i]):
-                wrong.append(f"partial {i} {g.str(20)} outside [{e.gradient.lo[k, i]!r}, {e.gradient.hi[k, i]!r}]")
+            if (
+                g.is_finite()
+                and not e.trouble.undefined[k]
+                and outside(g, e.gradient.lo[k, i], e.gradient.hi[k, i])
+            ):
+                wrong.append(
+                    f"partial {i} {g.str(20)} outside [{e.gradient.lo[k, i]!r}, {e.gradient.hi[k, i]!r}]"
+                )
         smooth = not (e.trouble.undefined[k] or e.trouble.kinked[k])
         for i, j in itertools.combinations_with_replacement(range(len(x)), 2):
             h = hessian[i][j]
             if smooth and h.is_finite() and outside(h, e.hessian.lo[k, i, j], e.hessian.hi[k, i, j]):
-                wrong.append(f"H{i}{j} {h.str(20)} outside [{e.hessian.lo[k, i, j]!r}, {e.hessian.hi[k, i, j]!r}]")
+                wrong.append(
+                    f"H{i}{j} {h.str(20)} outside [{e.hessian.lo[k, i, j]!r}, {e.hessian.hi[k, i, j]!r}]"
+                )
     elif not e.trouble.undefined[k]:
         wrong.append("f is undefined there, and nothing says so")
     return wrong
 
 
-def contradict(drawn: Drawn, f: FormulaObjective, seed: int = 0, limits: Limits = FEW) -> Outcome:
+def contradict(
+    drawn: Drawn, f: FormulaObjective, seed: int = 0, limits: Limits = FEW, most: int = 25
+) -> Outcome:
     """Prove the stationary points and the lowest value of a drawn formula, and try to contradict each."""
     began = time.perf_counter()
     rng = np.random.Generator(np.random.PCG64([7, seed]))
@@ -487,7 +533,7 @@ def contradict(drawn: Drawn, f: FormulaObjective, seed: int = 0, limits: Limits 
     lowest = search.run()
     out.seconds = time.perf_counter() - began
     wrong = check_enclosures(f, exact, model, rng)
-    out.roots_checked, more = check_points(f, exact, points, left, rng)
+    out.roots_checked, more = check_points(f, exact, points, left, rng, most)
     wrong += more
     if f.dim == 1:
         wrong += check_extrema_1d(f, exact, points, left)

@@ -365,7 +365,7 @@ def test_exact_places() -> None:
 
 def test_far_out_a_wave_is_anywhere() -> None:
     for name in ("sin", "cos"):
-        u = Interval(np.array([LIMIT, 1e300, -np.inf, np.nan]), np.array([LIMIT * 1.1, 1e300, 0.0, np.nan]))
+        u = Interval(np.array([1.2e12, 1e300, -np.inf, np.nan]), np.array([1.2e12, 1e300, 0.0, np.nan]))
         result = TABLE[name](u, Trouble(4))
         assert result.lo.tolist() == [-1.0] * 4
         assert result.hi.tolist() == [1.0] * 4

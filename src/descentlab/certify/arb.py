@@ -44,7 +44,7 @@ class _UnprovedError(Exception):
 
 
 def ball_model(f: Objective) -> BallModel:
-    """Return the programs of a formula for checking; InputError for a Python function or where python-flint is missing."""
+    """Return the programs of a formula for checking; InputError for a Python function or without python-flint."""
     if not isinstance(f, FormulaObjective):
         raise InputError(
             "Only proofs about a formula can be checked again; this objective is a Python function."
@@ -228,7 +228,7 @@ def _check_kind(
     elif rises and (could == "minimum") != all(rises):
         could = "saddle"
     _claim(p.kind == could, "kind", f"it is a {could}")
-    _claim(not touching or could != "saddle", "kind", "at a face a saddle cannot be told")
+    _claim(not touching or 0 in counted, "kind", "at a face it takes eigenvalues of one sign")
 
 
 def faults(

@@ -23,8 +23,6 @@ SMALLEST = 2.0**-46
 CUT = 0.4931
 # A piece that Krawczyk's operator narrows to this share is looked at again before it is cut.
 SHRUNK = 0.6
-# Points of f on a face this close to a stationary point on the face itself, in sides, count as that one.
-TOUCH = 1e-9
 
 Corner = tuple[float, ...]
 
@@ -56,7 +54,7 @@ class Known:
 
     held: the coordinates at a bound (−1, 1) for the only stationary point of that face; None for a region of any.
     touch: where a point that reaches over a face lies, within which points of that face are the same one.
-    floor: a lower bound of f at the point.
+    floor: a lower bound of f at the point, or on the region.
     """
 
     low: Corner
@@ -174,7 +172,7 @@ class Cover:
 
     def _is_known(self, low: Corner, high: Corner, held: tuple[int, ...], known: list[Known]) -> bool:
         for k in known:
-            if self.floor is not None and (k.held is None or not k.floor >= self.floor):
+            if self.floor is not None and not k.floor >= self.floor:
                 continue
             if (k.held is None or k.held == held) and _inside(low, high, k.low, k.high):
                 return True
@@ -232,8 +230,8 @@ class Cover:
 
     def _root(
         self, piece: _Piece, x: list[Ball], free: list[int], held: tuple[int, ...], known: list[Known]
-    ) -> Gap | None:
-        """Account for the one stationary point in a piece."""
+    ) -> Gap | tuple[Corner, Corner] | None:
+        """Account for the one stationary point in a piece; one that may be a known one is narrowed down further."""
         roots, _ = refined(self.tape, x, free)
         if roots is None:
             return None
@@ -243,6 +241,8 @@ class Cover:
         value, slope = self.tape.slopes(roots)
         if self._leaves(slope, held):
             return None
+        if any(_meets(k, _Piece(low, high, []), held) for k in known):
+            return low, high
         if self.floor is not None:
             return None if value >= self.floor else Gap(low, high, held, bool(value < self.floor))
         return Gap(low, high, held, not self._may_leave(slope, held))

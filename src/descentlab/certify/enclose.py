@@ -139,7 +139,10 @@ def enclosed(op: Operation) -> Interval:
         beyond = float(np.nextafter(number, np.inf if error > 0 else -np.inf))
         low, high = sorted((number, beyond))
         return Interval(np.asarray(low), np.asarray(high))
-    # π, e or a number too large for a double: to_double may be off by an ulp.
+    if not np.isfinite(number):  # an exact number too large for a double
+        low, high = (intervals.LARGEST, np.inf) if number > 0 else (-np.inf, -intervals.LARGEST)
+        return Interval(np.asarray(low), np.asarray(high))
+    # π or e: to_double may be off by an ulp.
     near = np.asarray(number)
     return Interval(intervals.down(intervals.down(near)), intervals.up(intervals.up(near)))
 

@@ -12,8 +12,10 @@ from descentlab.certify.krawczyk import krawczyk, spectrum
 from descentlab.certify.result import CertifiedPoint
 from descentlab.certify.search import Findings
 
-# Krawczyk's operator squares the width of a box; from a share of the side to rounding takes a few rounds.
-ROUNDS = 8
+# Krawczyk's operator squares the width of a box once it is small; a box where it barely works takes more rounds.
+ROUNDS = 60
+# A box that shrinks to no less than this share has met rounding.
+STALE = 0.97
 # Roots whose middles are this close, in box sides, are looked at for being the same one.
 NEAR = 1e-7
 
@@ -32,7 +34,7 @@ def narrowed(model: Model, roots: Boxes) -> Boxes:
         assert around.hessian is not None
         image = krawczyk(centre, a, b, middle.gradient, around.hessian, free[going])
         low[going], high[going] = np.fmax(a, image.low), np.fmin(b, image.high)
-        better = (high[going] - low[going] < 0.9 * (b - a)).any(axis=1)
+        better = (high[going] - low[going] < STALE * (b - a)).any(axis=1)
         going = going[better]
     return Boxes(low, high, roots.held)
 
@@ -136,15 +138,21 @@ def _certified(model: Model, domain: Array, findings: Findings) -> tuple[list[Ce
         if on_face and bool(settled_faces[i]) and not (inward[i] or outward[i]):
             continue  # f rises into the box along one held coordinate and falls along another
         kind, index = _kind(int(count[i]), int(s.negative[i]), bool(s.settled[i]))
+        bowl = kind in ("minimum", "maximum")
         if on_face:
             kind = _kind_on_face(kind, int(count[i]), bool(inward[i]), bool(outward[i]))
-        if kind == "undecided" or (touching[i] and kind not in ("minimum", "maximum")):
+        if kind == "undecided" or (touching[i] and not bowl):
             unsure.append(i)
             continue
         k = int(count[i])
         box = np.stack([roots.low[i], roots.high[i]], axis=1)
         sides = roots.held[i].copy()
         if touching[i]:
+            # f is strictly convex (or concave) in the whole uniqueness box, its Hessian being nowhere singular
+            # there: if the root lies just outside, the extremum over the closed box is this near to it.
+            extremes = np.abs(np.stack([s.low[i, :k], s.high[i, :k]]))
+            pad = np.where(free[i], extremes.max() / extremes.min() * (box[:, 1] - box[:, 0]).max(), 0.0)
+            box = np.stack([box[:, 0] - pad, box[:, 1] + pad], axis=1)
             sides[free[i] & (roots.low[i] <= domain[:, 0])] = -1
             sides[free[i] & (roots.high[i] >= domain[:, 1])] = 1
         value = (float(e.value.lo[i]), float(e.value.hi[i]))

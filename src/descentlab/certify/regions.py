@@ -11,12 +11,11 @@ from descentlab.certify.boxes import Boxes, joined
 from descentlab.certify.enclose import Model
 from descentlab.certify.intervals import Array
 from descentlab.certify.points import certified, inside_unique
-from descentlab.certify.result import CertifiedPoint, Region
-from descentlab.certify.search import Findings
+from descentlab.certify.result import REASONS, CertifiedPoint, Region
+from descentlab.certify.search import FLAT_SLOPE, Findings
 from descentlab.stationary import merge
 
-# A region counts as what its worst box is.
-_WORST_FIRST = ("limit", "undefined", "kink", "degenerate", "face", "flat")
+_REASONS = tuple(REASONS)
 # Regions are joined from at most so many boxes; more are joined cell by cell of a coarse grid first.
 MOST_JOINED = 50_000
 _COARSE = 1 / 64
@@ -32,15 +31,24 @@ def settle(
 ) -> tuple[list[CertifiedPoint], tuple[Region, ...]]:
     """Return the certified points, and the regions left undecided.
 
-    An undecided box that lies where a certified point is known to be the only one is decided.
+    An undecided box that lies where a certified point is known to be the only one is decided. So is what is left of the
+    face beside a minimum or maximum that touches it within rounding: over the closed box they are one.
     """
     points, unsure = certified(model, domain, findings)
     loose = ~inside_unique(findings.undecided, findings.unique)
     boxes = joined([findings.undecided[loose], unsure])
-    reasons = np.concatenate([findings.reasons[loose], np.full(len(unsure), "face")])
+    slopes = model.slopes(unsure.low, unsure.high).gradient
+    level = np.asarray((np.maximum(-slopes.lo, slopes.hi) <= FLAT_SLOPE).all(axis=1))
+    reasons = np.concatenate([findings.reasons[loose], np.where(level, "flat", "face")])
     floors = np.concatenate([findings.floors[loose], np.full(len(unsure), -np.inf)])
     boxes = Boxes(np.maximum(boxes.low, domain[:, 0]), np.minimum(boxes.high, domain[:, 1]), boxes.held)
-    return points, regions(model, domain, boxes, reasons, floors, points)
+    left = np.ones(len(boxes), bool)
+    for p in points:
+        if ((p.held != 0) & (p.box[:, 0] < p.box[:, 1])).any():
+            beside = (boxes.low <= p.box[:, 1]) & (boxes.high >= p.box[:, 0])
+            within = (boxes.low >= p.unique_in[:, 0]) & (boxes.high <= p.unique_in[:, 1])
+            left &= ~(beside & within).all(axis=1)
+    return points, regions(model, domain, boxes[left], reasons[left], floors[left], points)
 
 
 def regions(
@@ -51,7 +59,7 @@ def regions(
     floors: Array,
     points: list[CertifiedPoint],
 ) -> tuple[Region, ...]:
-    """Join boxes that touch into regions, lowest first."""
+    """Join boxes that touch, and are undecided for one reason, into regions, lowest first."""
     if not len(boxes):
         return ()
     widths = domain[:, 1] - domain[:, 0]
@@ -59,32 +67,35 @@ def regions(
     tolerance = max(1.01 * float(sizes.max()), 1e-12)
     if len(boxes) > MOST_JOINED:
         tolerance = max(tolerance, _COARSE)
-    labels = merge(0.5 * boxes.low + 0.5 * boxes.high, widths, tolerance)
+    rank = np.array([_REASONS.index(reason) for reason in reasons])
+    middles = np.column_stack([0.5 * boxes.low + 0.5 * boxes.high, 10.0 * rank])
+    labels = merge(middles, np.append(widths, 1.0), tolerance)
     value, _ = model.value(boxes.low, boxes.high)
     lowest = np.fmax(floors, np.where(np.isnan(value.lo), -np.inf, value.lo))
     highest = np.where(np.isnan(value.hi), np.inf, value.hi)
-    rank = np.array([_WORST_FIRST.index(reason) for reason in reasons])
     count = int(labels.max()) + 1
     low, high = np.full((count, len(domain)), np.inf), np.full((count, len(domain)), -np.inf)
-    floor, top, worst = np.full(count, np.inf), np.full(count, -np.inf), np.full(count, len(_WORST_FIRST))
+    floor, top, kind = np.full(count, np.inf), np.full(count, -np.inf), np.empty(count, np.int64)
     np.minimum.at(low, labels, boxes.low)
     np.maximum.at(high, labels, boxes.high)
     np.minimum.at(floor, labels, lowest)
     np.maximum.at(top, labels, highest)
-    np.minimum.at(worst, labels, rank)
+    kind[labels] = rank
     members = np.bincount(labels)
     by_value = np.lexsort((highest, lowest, labels))
     lowest_box = by_value[np.searchsorted(labels[by_value], np.arange(count))]
-    known = np.stack([p.box for p in points]) if points else np.empty((0, len(domain), 2))
+    hulls = np.stack([low, high], axis=2)
+    known = np.concatenate([np.stack([p.box for p in points]), hulls]) if points else hulls
     tested = set(np.argsort(floor, kind="stable")[:MOST_TESTED].tolist())
     made = [
         Region(
             np.stack([low[k], high[k]], axis=1),
             0.5 * boxes.low[lowest_box[k]] + 0.5 * boxes.high[lowest_box[k]],
             int(members[k]),
-            _WORST_FIRST[worst[k]],
+            _REASONS[kind[k]],
             (float(floor[k]), float(top[k])),
-            k in tested and holds_minimum(model, domain, low[k], high[k], known),
+            k in tested
+            and holds_minimum(model, domain, low[k], high[k], np.delete(known, len(points) + k, axis=0)),
         )
         for k in range(count)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descentlab.objective import Objective
-from descentlab.reproduce import Call
+from descentlab.reproduce import Call, command_line, python_lines
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+    from matplotlib.figure import Figure
 
     Point = Float[np.ndarray, "dim"]
     Box = Float[np.ndarray, "dim 2"]
@@ -131,6 +133,34 @@ class Certificate:
     @property
     def domain(self) -> Box:
         return self.objective.domain
+
+    @property
+    def sentence(self) -> str:
+        """Say what is proved, and what is left undecided."""
+        from descentlab.certify.words import sentence
+
+        return sentence(self)
+
+    @property
+    def command(self) -> str:
+        """The shell command that does the same, or "" if there is none."""
+        return command_line("certify", self.objective, self.call)
+
+    @property
+    def python(self) -> str:
+        """The Python lines that do the same."""
+        return python_lines("certify", self.objective, self.call)
+
+    def plot(self) -> Figure:
+        """Draw the certified points; see `figures.draw_certificate`."""
+        from descentlab.figures import draw_certificate
+
+        return draw_certificate(self)
+
+    def _repr_html_(self) -> str:
+        from descentlab.figures import figure_html
+
+        return f"<p>{html.escape(self.sentence)}</p>" + figure_html(self.plot())
 
     def save(self, path: Any) -> None:
         """Write the certificate as JSON; `descentlab certify --verify FILE` checks it again."""

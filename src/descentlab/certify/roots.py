@@ -14,8 +14,8 @@ import numpy as np
 from descentlab.certify.balls import Ball, NowhereError, flint
 from descentlab.certify.tape import Tape
 
-# Krawczyk's operator squares the width; once it shrinks a box no more, rounding has the last word.
-ROUNDS = 60
+# Krawczyk's operator squares the width of a box once it is small; before that it may shrink slowly.
+ROUNDS, STALE = 200, 0.97
 
 Matrix = list[list[Ball]]
 
@@ -99,7 +99,7 @@ def refined(tape: Tape, x: list[Ball], free: Sequence[int]) -> tuple[list[Ball] 
         if image.roots is None:
             return None, False
         unique = unique or image.unique
-        narrower = any(image.roots[i].rad() < 0.75 * x[i].rad() for i in free)
+        narrower = any(image.roots[i].rad() < STALE * x[i].rad() for i in free)
         x = image.roots
         if not narrower:
             break

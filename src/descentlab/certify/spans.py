@@ -38,8 +38,13 @@ class Spans:
             if op.name == "constant"
         }
 
-    def bounds(self, low: Sequence[float | Ball], high: Sequence[float | Ball]) -> Span | None:
-        """Return bounds of f on the box [low, high], or None; NowhereError where f is defined at none of its points."""
+    def bounds(
+        self, low: Sequence[float | Ball], high: Sequence[float | Ball], continuous: bool = False
+    ) -> Span | None:
+        """Return bounds of f on the box [low, high], or None; NowhereError where f is defined at none of its points.
+
+        continuous: return None also where f might be undefined, or jump, somewhere in the box.
+        """
         arb = flint().arb
         results: list[Span] = []
         try:
@@ -49,6 +54,8 @@ class Spans:
                 elif op.name == "input":
                     k = int(op.number)
                     results.append((arb(low[k]), arb(high[k])))
+                elif continuous and not _whole(op.name, [results[a] for a in op.arguments]):
+                    return None
                 else:
                     results.append(_apply(op, results))
         except UnboundedError:
@@ -68,6 +75,19 @@ def _apply(op: Operation, results: list[Span]) -> Span:
         low, high = _INCREASING[op.name]
         return _increasing(op.name, _clipped(arguments[0], low, high))
     return _by_ball(op.name, *arguments)
+
+
+def _whole(name: str, arguments: list[Span]) -> bool:
+    """Tell whether an operation is defined and continuous on all of its arguments."""
+    low, high = arguments[0]
+    if name in ("sign", "step"):
+        return bool(low > 0 or high < 0)
+    if name == "power":
+        return bool(low > 0)
+    if name == "atan2":
+        return bool(low > 0 or high < 0 or arguments[1][0] > 0)
+    least, most = (-1, 1) if name == "acos" else _INCREASING.get(name, (None, None))
+    return (least is None or bool(low >= least)) and (most is None or bool(high <= most))
 
 
 def _around(u: Ball) -> Span:

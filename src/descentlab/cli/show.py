@@ -130,6 +130,7 @@ def show_survey(survey: Survey, plot: Path | None = None) -> None:
         f"{count}{placed}, {survey.optimizer} at learning rate {survey.learning_rate}{single}",
     )
     _paragraph(out, survey.sentence)
+    _paragraph(out, survey.proof)
     if survey.minima:
         out.print(minima_table(survey))
         out.print()

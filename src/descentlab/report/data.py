@@ -48,9 +48,13 @@ _PROPERTIES: Mapping[str, tuple[str, ...]] = {
         "symmetry",
         "seriousness",
         "sentence",
+        "proof",
+        "matched",
         "command",
         "python",
     ),
+    "Certificate": ("complete", "counts", "sentence", "command", "python"),
+    "CertifiedPoint": ("on_boundary",),
     "Exploration": ("answers", "command", "python"),
 }
 

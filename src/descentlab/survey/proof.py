@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from descentlab.certify import certify
+from descentlab.certify.certify import model_of
+from descentlab.certify.words import listed, places, undecided, unfinished, value_in
 from descentlab.errors import InputError
 from descentlab.objective import FormulaObjective, Objective
 from descentlab.survey.minima import Minimum
@@ -25,10 +28,9 @@ Array = NDArray[np.float64]
 # A survey proves what is quickly proved: up to so many variables and boxes (a few tenths of a second). The limit
 # counts boxes, not seconds, so that the answer is the same on every machine; the time is for formulas of thousands
 # of operations.
-MOST_VARIABLES, QUICK_BOXES, QUICK_SECONDS = 3, 20_000, 3.0
+MOST_VARIABLES, QUICK_BOXES, QUICK_SECONDS = 3, 10_000, 3.0
 # A minimum that draws a smaller share of starts than this is worth naming.
 RARE = 0.05
-MOST_NAMED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,16 +58,17 @@ class InRegion:
 class Matching:
     """How a survey and a certificate of the same function go together; made by `matched`.
 
-    minima: the certified ones, lowest first; regions: the undecided ones; outside: the places of survey minima outside
-    the box; contradictions: of survey minima where the proof says that there is none; on_edge_left_out: how many
-    certified minima on the box's faces are none to a survey that may leave the box. Each minimum of the survey is in
-    exactly one of these.
+    minima: the certified ones, lowest first; regions: the undecided ones; outside: the places of survey minima
+    outside the box; refuted: of flat ones where f is proved to slope, less than doubles can tell; contradictions:
+    of other survey minima where the proof says that there is none – each minimum of the survey is in exactly one
+    of these. on_edge_left_out: how many certified minima on the box's faces are none to a survey that may leave it.
     """
 
     certificate: Certificate
     minima: tuple[Reached, ...]
     regions: tuple[InRegion, ...]
     outside: tuple[int, ...]
+    refuted: tuple[int, ...]
     contradictions: tuple[int, ...]
     on_edge_left_out: int
 
@@ -82,7 +85,7 @@ class Matching:
     @property
     def finished(self) -> bool:
         """Whether the search for stationary points came to its end before a limit."""
-        return all(r.reason != "limit" for r in self.certificate.undecided)
+        return not unfinished(self.certificate)
 
 
 def quick_certificate(f: Objective) -> Certificate | None:
@@ -92,11 +95,8 @@ def quick_certificate(f: Objective) -> Certificate | None:
     """
     if not isinstance(f, FormulaObjective) or f.dim > MOST_VARIABLES:
         return None
-    from descentlab.certify import certify
-
     certificate = certify(f, boxes=QUICK_BOXES, seconds=QUICK_SECONDS)
-    unfinished = any(r.reason == "limit" for r in certificate.undecided)
-    return None if unfinished and not certificate.lowest.proved else certificate
+    return None if unfinished(certificate) and not certificate.lowest.proved else certificate
 
 
 def matched(survey: Survey, certificate: Certificate) -> Matching:
@@ -106,7 +106,7 @@ def matched(survey: Survey, certificate: Certificate) -> Matching:
     Nothing has to be near to anything. Three cases need a tolerance: a point in no such box is tried against the
     nearest certified one within `_rounding`; a kink or a flat place is known to the survey only to SAME_PLACE of the
     box's sides, so that is how near to an undecided region it may lie. What lies in no box and no region contradicts
-    the proof.
+    the proof – unless the survey called it flat, which says no more than that doubles see no lower point.
 
     Raises InputError if survey and certificate are not of the same function on the same box.
     """
@@ -119,7 +119,7 @@ def matched(survey: Survey, certificate: Certificate) -> Matching:
     # A survey that may leave the box has no minima on its faces, but where the gradient is zero there all the same.
     left_out = [p for p in candidates if free and p.on_boundary and not _open(p)]
     candidates = [p for p in candidates if not (free and p.on_boundary and not _open(p))]
-    places, fits = _Boxes(candidates), _Boxes(certificate.undecided)
+    certified, undone = _Boxes(candidates), _Boxes(certificate.undecided)
     in_point: list[list[int]] = [[] for _ in candidates]
     in_region: list[list[int]] = [[] for _ in certificate.undecided]
     outside: list[int] = []
@@ -128,11 +128,11 @@ def matched(survey: Survey, certificate: Certificate) -> Matching:
         x = minimum.point
         if ((x < f.domain[:, 0]) | (x > f.domain[:, 1])).any():
             outside.append(i)
-        elif (at := places.nearest(x, places.holding(x))) is not None:
+        elif (at := certified.nearest(x, certified.holding(x))) is not None:
             in_point[at].append(i)
-        elif (at := fits.nearest(x, fits.holding(x, SAME_PLACE[minimum.kind] * f.widths))) is not None:
+        elif (at := undone.nearest(x, undone.holding(x, SAME_PLACE[minimum.kind] * f.widths))) is not None:
             in_region[at].append(i)
-        elif (at := places.nearest(x, places.within(x, _rounding(f, minimum)))) is not None:
+        elif (at := certified.nearest(x, certified.within(x, _rounding(f, minimum)))) is not None:
             in_point[at].append(i)
         else:
             against.append(i)
@@ -148,7 +148,8 @@ def matched(survey: Survey, certificate: Certificate) -> Matching:
             for r, found in zip(certificate.undecided, in_region, strict=True)
         ),
         tuple(outside),
-        tuple(against),
+        tuple(i for i in against if survey.minima[i].kind == "flat"),
+        tuple(i for i in against if survey.minima[i].kind != "flat"),
         sum(p.kind == "minimum" for p in left_out),
     )
 
@@ -197,25 +198,22 @@ class _Boxes:
 
 
 def _rounding(f: Objective, minimum: Minimum) -> float:
-    """Return how far rounding may have left a polished minimum from the stationary point: 2·‖∇f‖/λ.
+    """Return how far rounding may have left a polished minimum from the stationary point: 2·‖δ‖/λ + 2 ulp.
 
-    ‖∇f‖: the largest gradient that interval arithmetic allows there, along the coordinates not held, so that the
-    rounding of the gradient is in it; λ: the smallest eigenvalue. The factor allows for a Hessian that changes on the
-    way. In a corner, without coordinates to move along, nothing is rounded; at kinks and flat places λ says nothing.
+    δ: by how much the gradient there is uncertain, as wide as interval arithmetic encloses it, along the coordinates
+    not held; λ: the smallest eigenvalue; ulp: the spacing of doubles there. Newton's method stops where the gradient
+    is δ; the factors allow for a Hessian that changes on the way. In a corner nothing is free to be rounded; at kinks
+    and flat places λ says nothing.
     """
-    if minimum.kind not in ("interior", "boundary"):
-        return 0.0
     curvatures = minimum.eigenvalues[minimum.eigenvalues > 0]
-    if not len(curvatures):
+    if minimum.kind not in ("interior", "boundary") or not len(curvatures):
         return 0.0
-    from descentlab.certify.certify import model_of
-
     x = minimum.point
     gradient = model_of(f).slopes(x[None], x[None]).gradient
-    size = np.maximum(np.abs(gradient.lo[0]), np.abs(gradient.hi[0]))
     held = (minimum.kind == "boundary") & ((x == f.domain[:, 0]) | (x == f.domain[:, 1]))
-    away = float(2 * np.linalg.norm(size[~held]) / curvatures.min())
-    return away if np.isfinite(away) else 0.0
+    uncertain = np.linalg.norm((gradient.hi - gradient.lo)[0, ~held])
+    away = 2 * uncertain / curvatures.min() + 2 * np.linalg.norm(np.spacing(x[~held]))
+    return float(away) if np.isfinite(away) else 0.0
 
 
 def said(survey: Survey) -> str:
@@ -225,8 +223,8 @@ def said(survey: Survey) -> str:
         return _nothing(survey.objective)
     parts = [_contradicted(survey, matching)]
     if matching.finished:
-        parts += [_found(survey, matching), _missing(survey, matching), _open_regions(survey, matching)]
-    parts.append(_global(survey, matching))
+        parts += [_found(matching), _missing(survey, matching), _open_regions(matching)]
+    parts += [_refuted(survey, matching), _global(survey, matching)]
     if not matching.finished:
         parts.append(
             f"Which other minima there are is not proved: {QUICK_BOXES:,} boxes were too few, "
@@ -252,7 +250,7 @@ def _nothing(f: Objective) -> str:
 def _contradicted(survey: Survey, matching: Matching) -> str:
     if not matching.contradictions:
         return ""
-    at = _listed([where(survey.objective, survey.minima[i].point) for i in matching.contradictions])
+    at = places(survey.objective, [survey.minima[i].point for i in matching.contradictions])
     one = len(matching.contradictions) == 1
     return (
         f"ERROR: the survey has {'a minimum' if one else 'minima'} at {at}, where the certificate proves that there is "
@@ -260,16 +258,29 @@ def _contradicted(survey: Survey, matching: Matching) -> str:
     )
 
 
-def _found(survey: Survey, matching: Matching) -> str:
+def _refuted(survey: Survey, matching: Matching) -> str:
+    if not matching.refuted:
+        return ""
+    at = places(survey.objective, [survey.minima[i].point for i in matching.refuted])
+    one = len(matching.refuted) == 1
+    return (
+        f"What the survey took for {'a flat minimum' if one else 'flat minima'}, at {at}, {'is' if one else 'are'} "
+        "none: f slopes there, by less than doubles can tell."
+    )
+
+
+def _found(matching: Matching) -> str:
     """Say "5 of the 5 certified minima were found (2 of them on the box's edge); number 3 draws 0.2 % of starts"."""
     total = len(matching.found) + len(matching.missed)
     if not total:
         held = sum(r.region.holds_minimum for r in matching.regions)
-        return "" if held else "Proved: there is no minimum in this box" + (
-            " outside the undecided regions." if matching.regions else "."
-        )
+        besides = " outside the undecided regions" if matching.regions else ""
+        within = "inside" if matching.on_edge_left_out else "in"
+        return "" if held else f"Proved: there is no minimum {within} this box{besides}."
     edge = sum(r.point.on_boundary for r in (*matching.found, *matching.missed))
-    on_edge = "" if not edge else " (on the box's edge)" if total == edge else f" ({edge:,} on the box's edge)"
+    on_edge = (
+        "" if not edge else " (on the box's edge)" if total == edge else f" ({edge:,} on the box's edge)"
+    )
     found = len(matching.found)
     if total == 1:
         text = f"{'Found' if found else 'Not found:'} the one certified minimum{on_edge}"
@@ -288,26 +299,24 @@ def _missing(survey: Survey, matching: Matching) -> str:
     if not missed:
         return ""
     shown = [f"{where(survey.objective, r.point.point)}, f = {_value(survey, r.point.value)}" for r in missed]
-    return f"Missing: {_listed(shown, '; ')}."
+    return f"Missing: {listed(shown, '; ')}."
 
 
-def _open_regions(survey: Survey, matching: Matching) -> str:
+def _open_regions(matching: Matching) -> str:
     """Say how many regions are undecided, why, and whether a minimum in them is proved and was found."""
-    from descentlab.certify.result import REASONS
-
     if not matching.regions:
         return ""
-    several = len(matching.regions) > 1
-    reasons = list(dict.fromkeys(REASONS[r.region.reason] for r in matching.regions))
-    text = f"{len(matching.regions):,} regions are undecided" if several else "One region is undecided"
-    text += f": {'; or '.join(reasons)}."
+    count = len(matching.regions)
+    text = undecided([r.region for r in matching.regions])
     held = [r for r in matching.regions if r.region.holds_minimum]
-    found = [r for r in held if r.found_by]
+    found = sum(bool(r.found_by) for r in held)
     if not held:
         return text
-    if not several:
-        return f"{text} A minimum is proved to lie in it, and the survey found {'it' if found else 'none there'}."
-    return f"{text} A minimum is proved to lie in {len(held):,} of them, and the survey found {len(found):,} of these."
+    if len(held) == 1:
+        which = "it" if count == 1 else "one of them"
+        return f"{text} A minimum is proved to lie in {which}, and the survey found {'it' if found else 'none there'}."
+    which = "each" if len(held) == count else f"{len(held):,}"
+    return f"{text} A minimum is proved to lie in {which} of them, and the survey found {found:,} of these."
 
 
 def _global(survey: Survey, matching: Matching) -> str:
@@ -315,19 +324,21 @@ def _global(survey: Survey, matching: Matching) -> str:
     lowest = matching.certificate.lowest
     if not lowest.proved:
         return "The global minimum is not proved." if matching.finished else ""
-    # The bound from above is a value that f attains, and the one below no further away than rounding.
-    value = _value(survey, lowest.interval[1])
-    places = [p.point for p in lowest.minimizers]
-    if places and not lowest.regions:
+    value = value_in(lowest.interval)
+    if lowest.minimizers and not lowest.regions:
         text = f"The global minimum over the closed box is proved: f = {value} at "
-        text += _listed([where(survey.objective, x) for x in places])
-        count = len(places)
+        text += places(survey.objective, [p.point for p in lowest.minimizers])
+        count = len(lowest.minimizers)
         found = sum(_reaches(survey, matching, p) for p in lowest.minimizers)
         one = count == 1
     else:
         text = f"The lowest value over the closed box is proved: f = {value}"
         one, count, found = True, 1, int(_attained(survey, lowest))
-    if survey.bounds != "clip" and matching.on_edge_left_out and any(p.on_boundary for p in lowest.minimizers):
+    if (
+        survey.bounds != "clip"
+        and matching.on_edge_left_out
+        and any(p.on_boundary for p in lowest.minimizers)
+    ):
         return f"{text}. That is on the box's edge, and this survey's starts could leave the box."
     if one:
         return f"{text}{', and the survey found it' if found else ', which no start reached'}."
@@ -336,8 +347,11 @@ def _global(survey: Survey, matching: Matching) -> str:
 
 
 def _attained(survey: Survey, lowest: LowestValue) -> bool:
-    """Tell whether the survey's lowest minimum has the proved lowest value, but for rounding."""
-    return bool(survey.minima) and survey.minima[0].value - lowest.interval[1] <= survey.same_value
+    """Tell whether some start ended in the box with the proved lowest value, but for rounding."""
+    low, high = survey.objective.domain.T
+    inside = ((survey.ends >= low) & (survey.ends <= high)).all(axis=1)
+    values = [*survey.values[inside & np.isfinite(survey.values)], *(m.value for m in survey.minima)]
+    return min(values, default=np.inf) - lowest.interval[1] <= survey.same_value
 
 
 def _reaches(survey: Survey, matching: Matching, point: CertifiedPoint) -> bool:
@@ -353,11 +367,3 @@ def _reaches(survey: Survey, matching: Matching, point: CertifiedPoint) -> bool:
 
 def _value(survey: Survey, value: float) -> str:
     return short(0.0 if abs(value) < 1e-9 * survey.value_scale else value)
-
-
-def _listed(shown: Sequence[str], between: str = ", ") -> str:
-    """Write at most MOST_NAMED places, and how many more there are."""
-    more = len(shown) - MOST_NAMED
-    if more > 0:
-        return f"{between.join(shown[:MOST_NAMED])} and {more:,} more"
-    return " and ".join(part for part in (between.join(shown[:-1]), *shown[-1:]) if part)
