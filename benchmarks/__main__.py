@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: descents, start-up and surveys, side by side with other ways.
+"""`python -m benchmarks`: descents, start-up, surveys and proofs, side by side with other ways.
 
 Every way descends from the same starts and must end at the same points, so that none computes something
 else. Then rounds are timed in which the ways take turns; a ratio is the median over the rounds of that
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import ceiling, loop, scaling, startup, surveys, ways
+from benchmarks import ceiling, dimensions, loop, proofs, scaling, startup, surveys, ways
 from benchmarks.ways import Points, Way
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -181,7 +181,21 @@ def surveys_part(rounds: int, write: bool) -> str:
     )
 
 
-PARTS = {"descent": descent_part, "startup": startup_part, "surveys": surveys_part}
+def proofs_part(rounds: int, write: bool) -> str:
+    """Return the sections on proofs, and draw their figure if `write`."""
+    few = min(rounds, 3)
+    return "\n\n".join(
+        [
+            proofs.against_scipy(few),
+            proofs.counts(few),
+            proofs.deep(few),
+            proofs.hard(),
+            dimensions.table(dimensions.FIGURE if write else None),
+        ]
+    )
+
+
+PARTS = {"descent": descent_part, "startup": startup_part, "surveys": surveys_part, "proofs": proofs_part}
 
 
 def main() -> None:

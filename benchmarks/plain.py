@@ -11,11 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, exp, pi, sin
 from pathlib import Path
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 
-Point = NDArray[np.float64]
+class Point(Protocol):
+    """An array of one point's coordinates."""
+
+    def tolist(self) -> list[float]: ...
+
+
 Function = Callable[[Point], float]
 
 DATA = Path(__file__).parent.parent / "tests" / "data" / "landscapes.json"
@@ -172,7 +176,7 @@ def shekel5(p: Point) -> float:
 
 
 def two_sines(p: Point) -> float:
-    x = p.item()
+    (x,) = p.tolist()
     return sin(x) + sin(10 / 3 * x)
 
 

@@ -107,11 +107,11 @@ def mixture(dim: int, seed: int, members: int = 5) -> Problem:
         matrix = turned @ np.diag(rng.uniform(0.5, 2, dim)) @ turned.T
         away = [f"(x{i + 1} - ({c:g}))" for i, c in enumerate(centre)]
         terms = [
-            f"({matrix[i, j] * (1 if i == j else 2):.4f})*{away[i]}*{away[j]}"
+            f"({matrix[i, j] * (1 if i == j else 2):.2f})*{away[i]}*{away[j]}"
             for i in range(dim)
             for j in range(i, dim)
         ]
-        bells.append(f"{height:.4f}*exp(-({' + '.join(terms)}))")
+        bells.append(f"{height:.2f}*exp(-({' + '.join(terms)}))")
     names = tuple(f"x{i + 1}" for i in range(dim))
     title = f"Gaussian mixture {dim}-D, seed {seed}"
     return Problem(title, f"-({' + '.join(bells)})", names, ((-3.0, 3.0),) * dim)

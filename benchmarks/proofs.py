@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 RIGHT, PROVED = 20, 18  # aims
 DEEP_DIGITS = 12
-LIMIT = 10.0  # seconds for one proof among the hard ones
+LIMIT = 5.0  # seconds for one proof among the hard ones
 # Two programs of one formula round differently.
 SAME = 1e-12
 
@@ -296,5 +296,5 @@ def _tried(problem: Problem, limit: float) -> tuple[str, list[str]]:
     ]
     said = [] if best.proved else [best.message]
     if certificate.undecided:
-        said.append(certificate.message if hasattr(certificate, "message") else "")
+        said.append(certificate.sentence)
     return f"| {' | '.join(cells)} |", said

@@ -8,17 +8,20 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 
 import flint
 import numpy as np
 from flint import arb, arb_mat
 
+from descentlab.certify.boxes import LOWER, UPPER, Boxes, joined
 from descentlab.certify.enclose import Model
 from descentlab.certify.points import certified, inside_unique
-from descentlab.certify.result import CertifiedPoint
-from descentlab.certify.search import Boxes, Findings, Limits, Search, joined
+from descentlab.certify.result import Certificate, CertifiedPoint, LowestValue, Region
+from descentlab.certify.search import Findings, Limits, Search
 from descentlab.certify.winding import winding
+from descentlab.differentiate import derivatives
 from descentlab.objective import FormulaObjective
 from descentlab.program import Operation, Program, integer_power
 from formula_generator import Drawn
@@ -45,7 +48,7 @@ class Outcome:
 def exact_constant(op: Operation) -> arb:
     if op.exact is not None and op.exact.is_Rational:
         return arb(int(op.exact.p)) / arb(int(op.exact.q))
-    return arb(str(op.exact.evalf(110))) if op.exact is not None else arb(op.number)
+    return arb(str(op.exact.evalf(flint.ctx.dps + 15))) if op.exact is not None else arb(op.number)
 
 
 def exact_run(program: Program, point: Sequence[arb]) -> list[arb]:
@@ -131,6 +134,14 @@ class Exact:
         self.dim, self.width = f.dim, f.widths
         self._value, self._slopes, self._bends = f.value_program, f.program, f.hessian_program
 
+    def in_simplest_form(self) -> Exact:
+        """Return the same with the program's own derivatives: SymPy's may divide by zero where f is smooth."""
+        other = copy(self)
+        program = derivatives(self._value)
+        other._slopes = replace(program, outputs=program.outputs[: 1 + self.dim])
+        other._bends = replace(program, outputs=program.outputs[1 + self.dim :])
+        return other
+
     def value(self, x: Sequence[arb]) -> arb:
         return exact_run(self._value, x)[0]
 
@@ -149,7 +160,7 @@ class Exact:
         """Return balls around the root of ∇f over the free coordinates that Newton's method finds, or None."""
         x = [arb(float(v)) for v in start]
         places = np.flatnonzero(free)
-        for _ in range(40):
+        for _ in range(60):
             g, h = self.gradient(x), self.hessian(x)
             matrix = arb_mat([[h[i][j] for j in places] for i in places])
             try:
@@ -161,17 +172,28 @@ class Exact:
             small = True
             for k, i in enumerate(places):
                 s = step[k, 0].mid()
-                small &= bool(abs(s) < (abs(x[i]) + arb(float(self.width[i]))) * arb(2) ** -210)
+                small &= bool(
+                    abs(s) < (abs(x[i]) + arb(float(self.width[i]))) * arb(2) ** (-flint.ctx.prec * 7 // 10)
+                )
                 x[i] = (x[i] - s).mid()
             if small:
                 return self._proved(x, places)
         return None
 
+    def closer_root(self, start: np.ndarray, free: np.ndarray) -> list[arb] | None:
+        """Return the same from ten times the bits, to tell a root on a face from one beside it."""
+        flint.ctx.prec = 10 * BITS
+        x = self.root(start, free)
+        flint.ctx.prec = BITS
+        return x
+
     def _proved(self, x: list[arb], places: np.ndarray) -> list[arb] | None:
-        """Return a ball of 2⁻²⁰⁰ sides around x that holds one root, by Newton's interval operator."""
+        """Return balls two thirds of the bits deep around x that hold one root, by Newton's interval operator."""
         ball = list(x)
         for i in places:
-            ball[i] = arb(x[i], (abs(x[i]) + arb(float(self.width[i]))) * arb(2) ** -200)
+            ball[i] = arb(
+                x[i], (abs(x[i]) + arb(float(self.width[i]))) * arb(2) ** (-flint.ctx.prec * 2 // 3)
+            )
         g, h = self.gradient(x), self.hessian(ball)
         matrix = arb_mat([[h[i][j] for j in places] for i in places])
         try:
@@ -283,7 +305,7 @@ def check_point(exact: Exact, p: CertifiedPoint, domain: np.ndarray) -> tuple[li
     if not free.any():
         x: list[arb] | None = exactly(p.box[:, 0])
     else:
-        x = exact.root(p.point, free)
+        x = exact.root(p.point, free) or exact.in_simplest_form().root(p.point, free)
     claim = f"{p.kind} in {p.box.tolist()}"
     if x is None:
         return None, [f"no root near the certified {claim}"]
@@ -326,8 +348,12 @@ def check_points(
     left: Boxes,
     rng: np.random.Generator,
     most: int,
+    touching: bool = False,
 ) -> tuple[int, list[str]]:
-    """Contradict the list of points: wrong, missing, twice; look at `most` of either. Return also how many roots."""
+    """Contradict the list of points: wrong, missing, twice; look at `most` of either. Return also how many roots.
+
+    touching: whether a point that touches a face within rounding stands for the one on that face too.
+    """
     wrong: list[str] = []
     chosen = [points[i] for i in rng.permutation(len(points))[: most // 2]]
     places: list[tuple[CertifiedPoint, list[arb]]] = []
@@ -360,6 +386,10 @@ def check_points(
     for start, held in found[:most]:
         free = held == 0
         x = exact.root(start, free)
+        if x is not None and any(
+            x[i].contains(arb(float(b))) for i in np.flatnonzero(free) for b in f.domain[i]
+        ):
+            x = exact.closer_root(start, free)
         if x is None or not may_hold(f.domain[:, 0], f.domain[:, 1], x) or exact.negative(x, free) is None:
             continue
         if held.any() and len(inward_signs(exact, x, held) | {0}) > 2:
@@ -367,9 +397,13 @@ def check_points(
         checked, near = checked + 1, np.array([float(u.mid()) for u in x])
         same_face = [p for p, h in zip(points, faces, strict=True) if (h == held).all()]
         known = [p for p in same_face if may_hold(p.box[:, 0], p.box[:, 1], x)]
-        close = (near >= left.low - slack) & (near <= left.high + slack) & (left.held == held)
+        close = (near >= left.low - slack) & (near <= left.high + slack) & _reaches(left, held)
         open_boxes = any(may_hold(left.low[k], left.high[k], x) for k in np.flatnonzero(close.all(axis=1)))
-        if not known and not open_boxes:
+        touched = any(
+            (p.held != 0).any() and may_hold(p.box[:, 0], p.box[:, 1], x) and (h == 0).any()
+            for p, h in zip(points, faces, strict=True)
+        )
+        if not known and not open_boxes and not (touching and touched):
             wrong.append(f"missed: a stationary point at {[str(u.str(20)) for u in x]}, held {held.tolist()}")
         for p in same_face:
             strictly = all(a < u and u < b for u, (a, b) in zip(x, p.unique_in, strict=True) if a < b)  # type: ignore[operator]
@@ -378,6 +412,12 @@ def check_points(
                     f"a second root {[str(u.str(20)) for u in x]} in unique_in {p.unique_in.tolist()}"
                 )
     return checked + len(chosen), wrong
+
+
+def _reaches(left: Boxes, held: np.ndarray) -> np.ndarray:
+    """Tell along which coordinates undecided boxes speak of the face `held`, (n, dim)."""
+    end = np.where(held < 0, LOWER, np.where(held > 0, UPPER, 0))
+    return (left.held == held) | ((left.held == 0) & ((left.ends & end) != 0))
 
 
 def _neighbours(points: list[CertifiedPoint], domain: np.ndarray):  # type: ignore[no-untyped-def]
@@ -520,7 +560,7 @@ def contradict(
     model, exact, out = Model(f.value_program), Exact(f), Outcome()
     findings = Search(model, f.domain, limits).run()
     points, unsure = certified(model, f.domain, findings)
-    loose = ~inside_unique(findings.undecided, findings.unique)
+    loose = findings.undecided.closed | ~inside_unique(findings.undecided, findings.unique)
     left = joined([findings.undecided[loose], unsure])
     out.complete, out.points, out.undecided = not len(left), len(points), len(left)
     upper = np.inf
@@ -545,3 +585,80 @@ def contradict(
             wrong.append(f"∇f turns {turns} times round the edge, but the points make {count}")
     out.contradictions = [f"{drawn}\n    {w}" for w in wrong]
     return out
+
+
+def contradict_certificate(
+    drawn: Drawn, f: FormulaObjective, certificate: Certificate, seed: int = 0
+) -> list[str]:
+    """Contradict the lowest value, its minimizers, and that the regions hold everything undecided."""
+    rng = np.random.Generator(np.random.PCG64([8, seed]))
+    flint.ctx.prec = BITS
+    exact, wrong = Exact(f), []
+    regions = certificate.undecided
+    left = Boxes(
+        np.array([r.box[:, 0] for r in regions]).reshape(-1, f.dim),
+        np.array([r.box[:, 1] for r in regions]).reshape(-1, f.dim),
+        np.zeros((len(regions), f.dim), np.int8),
+        np.full((len(regions), f.dim), LOWER | UPPER, np.int8),
+    )
+    points = [*certificate.points, *certificate.boundary]
+    _, more = check_points(f, exact, points, left, rng, 20, touching=True)
+    wrong += more
+    if f.dim == 1:
+        wrong += check_extrema_1d(f, exact, points, left)
+    wrong += _lowest_contradicted(f, exact, certificate.lowest, rng)
+    for region in regions:
+        if region.holds_minimum and f.dim == 1:
+            wrong += _no_dip(f, exact, region)
+    return [f"{drawn}\n    {w}" for w in wrong]
+
+
+def _lowest_contradicted(
+    f: FormulaObjective, exact: Exact, lowest: LowestValue, rng: np.random.Generator
+) -> list[str]:
+    """Some values and polished points: none below the lowest value, none as low but outside of what may attain it."""
+    low, high = f.domain.T
+    polished = [p[None] for p, _ in newton(f, rng, 60)]
+    corners = np.array(list(itertools.product(*f.domain)))
+    x = np.concatenate([low + (high - low) * rng.random((2000, f.dim)), corners, *polished])
+    value = f.value(x)
+    bottom, top = lowest.interval
+    wrong = [] if bottom <= top else [f"the lowest value is said to lie in {lowest.interval}"]
+    attained: list[arb] = []
+    for i in np.argsort(np.where(np.isnan(value), np.inf, value))[:8]:
+        there = exact.value(exactly(x[i]))
+        if not there.is_finite():
+            continue
+        if there < arb(bottom) if np.isfinite(bottom) else bottom > 0:
+            wrong.append(f"f{x[i].tolist()} = {there.str(20)} is below the lowest value {lowest.interval}")
+    for p in lowest.minimizers:
+        held = face_of(p, f.domain)
+        root = exact.root(p.point, held == 0) if (held == 0).any() else exactly(p.box[:, 0])
+        if root is None or not may_hold(low, high, root):
+            continue
+        if exact.value(root) < arb(bottom):
+            wrong.append(f"the minimizer {p.box.tolist()} is below the lowest value {lowest.interval}")
+        attained.append(exact.value(root))
+    if lowest.proved and attained and len(attained) == len(lowest.minimizers) and not lowest.regions:
+        # Every global minimizer is listed, so nothing is below all that are.
+        for i in np.argsort(np.where(np.isnan(value), np.inf, value))[:8]:
+            there = exact.value(exactly(x[i]))
+            if there.is_finite() and all(there < a for a in attained):
+                wrong.append(f"f{x[i].tolist()} = {there.str(20)} is below every minimizer listed")
+    return wrong
+
+
+def _no_dip(f: FormulaObjective, exact: Exact, region: Region) -> list[str]:
+    """In one variable: a region said to hold a minimum has its lowest sampled values inside, not on its rim."""
+    low, high = f.domain[0]
+    a, b = region.box[0]
+    size = max(b - a, 64 * np.spacing(max(abs(a), abs(b))))
+    for wider in (1e-3, 0.1, 1.0, 10.0, 100.0, 1000.0):
+        x = np.linspace(max(low, a - wider * size), min(high, b + wider * size), 401)
+        values = [exact.value(exactly(x[[k]])) for k in range(len(x))]
+        if not all(v.is_finite() for v in values):
+            return []
+        best = min(range(len(x)), key=lambda k: float(values[k].mid() - values[0].mid()))
+        if a - 1e-12 * size <= x[best] <= b + 1e-12 * size:
+            return []
+    return [f"no dip in the region {region.box.tolist()}, which is said to hold a minimum"]

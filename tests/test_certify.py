@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import descentlab as dl
-from descentlab.certify.boxes import Boxes, all_faces
+from descentlab.certify.boxes import LOWER, UPPER, Boxes, Queue, Waiting, joined, pieces_of
 from descentlab.certify.enclose import Model
 from descentlab.certify.intervals import Interval
 from descentlab.certify.krawczyk import krawczyk, spectrum
@@ -253,8 +253,8 @@ def test_unusable_input_is_refused():
         dl.certify(dl.landscape("peaks"), seconds=float("nan"))
     with pytest.raises(dl.InputError, match="not by 'mpfr'"):
         dl.certify(dl.landscape("peaks"), recheck="mpfr")
-    with pytest.raises(dl.InputError, match="at most 10 variables"):
-        dl.certify(rastrigin(11))
+    with pytest.raises(dl.InputError, match="at most 30 variables"):
+        dl.certify(rastrigin(31))
 
 
 def test_the_winding_number_is_the_sum_of_indices():
@@ -264,14 +264,35 @@ def test_the_winding_number_is_the_sum_of_indices():
     assert winding(model, np.array([[0.0, 1.0], [-1.0, 1.0]])) is None  # ∇f = 0 on the edge
 
 
-def test_all_faces_cover_the_closed_box_once():
+def test_the_pieces_cover_the_closed_box_once():
     domain = np.array([[-1.0, 2.0], [0.0, 0.5]])
-    faces = all_faces(domain)
-    area = ((faces.high - faces.low)[faces.free.all(axis=1)]).prod(axis=1).sum()
-    assert area == pytest.approx(1.5)
-    assert (faces.low == faces.high)[~faces.free].all()
-    corners = faces[~faces.free.any(axis=1)]
+    pieces = pieces_of(domain)
+    assert (pieces.high - pieces.low).prod(axis=1).sum() == pytest.approx(1.5)
+    assert ((pieces.ends & LOWER != 0) == (pieces.low == domain[:, 0])).all()
+    assert ((pieces.ends & UPPER != 0) == (pieces.high == domain[:, 1])).all()
+    faces = pieces.faces()
+    edges = faces[(faces.held != 0).sum(axis=1) == 1]
+    assert (edges.high - edges.low).sum() == pytest.approx(2 * (3 + 0.5))
+    corners = joined([faces, edges.faces()])
+    corners = corners[~corners.free.any(axis=1)]
     assert sorted(map(tuple, corners.low)) == [(-1, 0), (-1, 0.5), (2, 0), (2, 0.5)]
+
+
+@pytest.mark.parametrize(("lowest", "dim"), [(False, 2), (True, 2), (True, 20)])
+def test_the_queue_loses_no_box(lowest, dim):
+    rng = np.random.default_rng(0)
+    n = 30_000
+    low = rng.random((n, dim))
+    none = np.zeros((n, dim), np.int8)
+    queue = Queue(Waiting(Boxes(low, low, none, none), low[:, 0], np.zeros(n, bool)), lowest)
+    seen = [queue.take(np.inf) for _ in range(3)]
+    queue.add(seen.pop())
+    while len(queue):
+        seen.append(queue.take(np.inf))
+    found = np.concatenate([w.boxes.low for w in seen])
+    np.testing.assert_array_equal(found[np.lexsort(found.T)], low[np.lexsort(low.T)])
+    if lowest:
+        assert seen[0].floors.max() <= np.quantile(low[:, 0], 0.6)
 
 
 def test_krawczyk_on_a_quadratic_gives_its_minimum():
@@ -311,8 +332,8 @@ def test_one_root_is_counted_once_however_often_it_is_found():
     high = low + 1e-13
     held = np.zeros((350, 2), np.int8)
     order = rng.permutation(350)
-    found = Boxes((low - 1e-13)[order], high[order], held)
-    unique = Boxes((low - 1e-3)[order], (high + 1e-3)[order], held)
+    found = Boxes((low - 1e-13)[order], high[order], held, held)
+    unique = Boxes((low - 1e-3)[order], (high + 1e-3)[order], held, held)
     kept, unsure = distinct(found, unique, np.ones(2))
     assert len(kept) == 50
     assert len(unsure) == 0

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from descentlab.certify.boxes import all_faces
+from descentlab.certify.boxes import pieces_of
 from descentlab.certify.enclose import Model
 from descentlab.certify.points import certified
 from descentlab.certify.search import Limits, Search
@@ -76,7 +76,7 @@ def test_a_root_near_the_end_of_a_tiny_interval_is_not_taken_for_the_end() -> No
 @pytest.mark.parametrize("gap", ["2e-8", "1e-8", "5e-9"])
 def test_a_root_on_a_cut_is_not_certified_twice_beside_others(gap: str) -> None:
     """Three roots fall into one cell, where only the first was compared with the others."""
-    cut = Fraction(float(np.unique(all_faces(np.array([[-1.0, 1.0]])).low)[33]))
+    cut = Fraction(float(np.unique(pieces_of(np.array([[-1.0, 1.0]])).low)[33]))
     kinds, complete = claims(f"((x - ({cut}))^2 - {gap}^2)^2", {"x": (-1.0, 1.0)})
     assert complete
     assert kinds == ["maximum"] * 3 + ["minimum"] * 2

@@ -132,7 +132,7 @@ def minimize(
     """Find the lowest point of a closed box, and prove that it is where that is possible.
 
     fun: a formula (`dl.formula`, `dl.landscape`): the best of many Newton descents is followed by
-    branch-and-bound in interval arithmetic, for at most `boxes` boxes and `seconds`; up to 10 variables. Where
+    branch-and-bound in interval arithmetic, for at most `boxes` boxes and `seconds`; up to 30 variables. Where
     the proof does not finish, and for objectives without a formula, a survey of `starts` starts says how sure
     one may be instead. bounds: a box in place of the objective's own, as pairs or as SciPy's `Bounds`.
 

@@ -162,12 +162,13 @@ def _only_root(model: BallModel, p: CertifiedPoint, free: list[int]) -> list[Bal
     """Return a narrow enclosure of the only stationary point in `unique_in`."""
     if not free:
         return [flint().arb(float(c)) for c in p.box[:, 0]]
+    box = [hull(a, b) for a, b in p.box.tolist()]
     for share in _WAYS:
         low = p.box[:, 0] + share * (p.unique_in[:, 0] - p.box[:, 0])
         high = p.box[:, 1] + share * (p.unique_in[:, 1] - p.box[:, 1])
         inner = [hull(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
         try:
-            roots, unique = refined(model.tape, inner, free)
+            roots, unique = refined(model.tape, inner, free, box)
         except NowhereError:
             continue
         _claim(roots is not None, "existence", "there is no stationary point")

@@ -19,6 +19,8 @@ from descentlab.errors import InputError
 Ball = Any
 # From this radius on an increasing function is bounded by its values at the ends: a ball alone would overstate it.
 WIDE = 2.0**-12
+# A ball of so many bits is narrow enough for powers.
+NARROW = 12
 
 
 class NowhereError(ArithmeticError):
@@ -131,7 +133,7 @@ def integer_power(n: int) -> Callable[[Ball], Ball]:
     """u^n: an even power is never negative, an odd one increases."""
 
     def function(u: Ball) -> Ball:
-        if (u.rad() < WIDE and not u.contains(0)) or not u.is_finite():
+        if u.rel_accuracy_bits() > NARROW or not u.is_finite():
             return u**n
         if n % 2:
             return (u.lower() ** n).union(u.upper() ** n)

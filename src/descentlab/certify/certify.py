@@ -20,8 +20,8 @@ from descentlab.reproduce import Call
 
 _DEFAULTS = {"boxes": 5_000_000, "seconds": 60.0, "recheck": None}
 
-# The closed box has 3**dim faces, itself among them, and each is looked at.
-MOST_DIMENSIONS = 10
+# A Hessian of more variables is a program too long to build for a few boxes.
+MOST_DIMENSIONS = 30
 
 ASSUMPTIONS = (
     "The processor rounds + − × ÷ √ correctly (IEEE 754, to nearest).",

@@ -330,9 +330,9 @@ def _objective(field: _Field) -> FormulaObjective:
     domain = field["domain"].box(len(names))
     text, declared = field["formula"].text(), field["declared"].flag()
     try:
-        f = formula(text, dict(zip(names, domain.tolist(), strict=True)), names if declared else None)
+        f = formula(text, domain, names if declared else None)
     except InputError as error:
-        raise _FaultError(f"{field.name}.formula", f"a formula with its box. {error}") from None
+        raise _FaultError(f"{field.name}.formula", f"a formula with its box ({error})") from None
     field["variables"].check(list(f.names) == names, f"{', '.join(f.names)}, as in the formula")
     label = field["label"].text()
     return replace(-f if field["negated"].flag() else f, label=label)

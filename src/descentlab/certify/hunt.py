@@ -29,6 +29,7 @@ class Hunt:
     spread: float
 
 
+@np.errstate(all="ignore")
 def hunt(full: Program, domain: Array, seed: int = 0, starts: int = STARTS) -> Hunt:
     """Lead the best of many random points downhill.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,7 +38,7 @@ def narrowed(model: Model, roots: Boxes) -> Boxes:
         low[going], high[going] = np.fmax(a, image.low), np.fmin(b, image.high)
         better = (high[going] - low[going] < STALE * (b - a)).any(axis=1)
         going = going[better]
-    return Boxes(low, high, roots.held)
+    return replace(roots, low=low, high=high)
 
 
 def distinct(roots: Boxes, unique: Boxes, widths: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

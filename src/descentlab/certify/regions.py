@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,12 @@ from descentlab.certify.boxes import Boxes, joined
 from descentlab.certify.enclose import Model
 from descentlab.certify.intervals import Array
 from descentlab.certify.points import certified, inside_unique
-from descentlab.certify.result import REASONS, CertifiedPoint, Region
+from descentlab.certify.result import CertifiedPoint, Region
 from descentlab.certify.search import FLAT_SLOPE, Findings
 from descentlab.stationary import merge
 
-_REASONS = tuple(REASONS)
-# Regions are joined from at most so many boxes; more are joined cell by cell of a coarse grid first.
-MOST_JOINED = 50_000
-_COARSE = 1 / 64
+# Of more boxes than this, and where a limit was met, all that are undecided for one reason make one region.
+MOST_JOINED = 100_000
 # Only the lowest regions are asked whether they hold a minimum.
 MOST_TESTED = 64
 # The rims tried around a region, in units of its size, and the pieces a side of a rim is cut into, by dimension.
@@ -35,13 +34,17 @@ def settle(
     face beside a minimum or maximum that touches it within rounding: over the closed box they are one.
     """
     points, unsure = certified(model, domain, findings)
-    loose = ~inside_unique(findings.undecided, findings.unique)
+    loose = findings.undecided.closed
+    if len(findings.undecided) <= MOST_JOINED:
+        loose = loose | ~inside_unique(findings.undecided, findings.unique)
+    else:
+        loose = np.ones_like(loose)
     boxes = joined([findings.undecided[loose], unsure])
     slopes = model.slopes(unsure.low, unsure.high).gradient
     level = np.asarray((np.maximum(-slopes.lo, slopes.hi) <= FLAT_SLOPE).all(axis=1))
     reasons = np.concatenate([findings.reasons[loose], np.where(level, "flat", "face")])
     floors = np.concatenate([findings.floors[loose], np.full(len(unsure), -np.inf)])
-    boxes = Boxes(np.maximum(boxes.low, domain[:, 0]), np.minimum(boxes.high, domain[:, 1]), boxes.held)
+    boxes = replace(boxes, low=np.maximum(boxes.low, domain[:, 0]), high=np.minimum(boxes.high, domain[:, 1]))
     left = np.ones(len(boxes), bool)
     for p in points:
         if ((p.held != 0) & (p.box[:, 0] < p.box[:, 1])).any():
@@ -65,11 +68,11 @@ def regions(
     widths = domain[:, 1] - domain[:, 0]
     sizes = ((boxes.high - boxes.low) / widths).max(axis=1)
     tolerance = max(1.01 * float(sizes.max()), 1e-12)
-    if len(boxes) > MOST_JOINED:
-        tolerance = max(tolerance, _COARSE)
-    rank = np.array([_REASONS.index(reason) for reason in reasons])
-    middles = np.column_stack([0.5 * boxes.low + 0.5 * boxes.high, 10.0 * rank])
-    labels = merge(middles, np.append(widths, 1.0), tolerance)
+    names, rank = np.unique(reasons, return_inverse=True)
+    labels = rank
+    if len(boxes) <= MOST_JOINED and "limit" not in names:
+        middles = np.column_stack([0.5 * boxes.low + 0.5 * boxes.high, 10.0 * rank])
+        labels = merge(middles, np.append(widths, 1.0), tolerance)
     value, _ = model.value(boxes.low, boxes.high)
     lowest = np.fmax(floors, np.where(np.isnan(value.lo), -np.inf, value.lo))
     highest = np.where(np.isnan(value.hi), np.inf, value.hi)
@@ -92,7 +95,7 @@ def regions(
             np.stack([low[k], high[k]], axis=1),
             0.5 * boxes.low[lowest_box[k]] + 0.5 * boxes.high[lowest_box[k]],
             int(members[k]),
-            _REASONS[kind[k]],
+            str(names[kind[k]]),
             (float(floor[k]), float(top[k])),
             k in tested
             and holds_minimum(model, domain, low[k], high[k], np.delete(known, len(points) + k, axis=0)),

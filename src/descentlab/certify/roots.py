@@ -16,6 +16,8 @@ from descentlab.certify.tape import Tape
 
 # Krawczyk's operator squares the width of a box once it is small; before that it may shrink slowly.
 ROUNDS, STALE = 200, 0.97
+# A box that small next to the one begun with is small enough.
+NARROWED = 2.0**-90
 
 Matrix = list[list[Ball]]
 
@@ -86,12 +88,15 @@ def image_of(tape: Tape, x: list[Ball], free: Sequence[int]) -> Image | None:
     return krawczyk(tape, x, free, hessian, centre, tape.slopes(centre)[1])
 
 
-def refined(tape: Tape, x: list[Ball], free: Sequence[int]) -> tuple[list[Ball] | None, bool]:
-    """Return an enclosure of all roots in x as narrow as the precision allows, and whether there is exactly one.
+def refined(
+    tape: Tape, x: list[Ball], free: Sequence[int], inside: Sequence[Ball] = ()
+) -> tuple[list[Ball] | None, bool]:
+    """Return a narrow enclosure of all roots in x, and whether there is exactly one.
 
-    (None, False): there is no root.
+    inside: balls that the enclosure should fit in if it can, however small they are. (None, False): there is no root.
     """
     unique = not free
+    enough = [NARROWED * u.rad() for u in x]
     for _ in range(ROUNDS if free else 0):
         image = image_of(tape, x, free)
         if image is None:
@@ -101,7 +106,8 @@ def refined(tape: Tape, x: list[Ball], free: Sequence[int]) -> tuple[list[Ball] 
         unique = unique or image.unique
         narrower = any(image.roots[i].rad() < STALE * x[i].rad() for i in free)
         x = image.roots
-        if not narrower:
+        small = all(x[i].rad() <= enough[i] for i in free)
+        if not narrower or (small and unique and all(inside[i].contains(x[i]) for i in free if inside)):
             break
     return x, unique
 

@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from descentlab.certify.boxes import Boxes, Queue, Waiting, all_faces, joined, together
+from descentlab.certify.boxes import LOWER, UPPER, Boxes, Queue, Waiting, joined, pieces_of, together
 from descentlab.certify.enclose import Enclosure, Model
-from descentlab.certify.intervals import Array, Flags, Interval, excludes_zero
+from descentlab.certify.intervals import Array, Flags, Interval
 from descentlab.certify.krawczyk import krawczyk, mid_rad
 
 # Sides are cut off-centre, so that roots at round numbers do not lie on edges of boxes.
@@ -48,6 +48,8 @@ STEADY = 2.0**-7
 MOST_STALLED = 20_000
 # In search of the lowest value: boxes as low as the lowest value known are split on while they are no more than this.
 MOST_REFINED = 1_000
+# A box no thicker than this share of the domain gives off the faces it holds, so that its interior can shrink.
+THIN = 1 / 8
 # Slopes that cannot be told from underflow.
 FLAT_SLOPE = 1e-290
 # A box this many times longer than wide is cut across.
@@ -60,10 +62,10 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class Limits:
-    """When to give up: boxes examined, boxes waiting (memory), seconds."""
+    """When to give up: boxes examined, coordinates of boxes waiting (20 bytes each), seconds."""
 
     boxes: int = 5_000_000
-    waiting: int = 2_000_000
+    waiting: int = 10_000_000
     seconds: float = 60.0
 
 
@@ -102,7 +104,7 @@ class Search:
         self.upper, self.tolerance, self.progress = upper, tolerance, progress
         self.domain = domain
         self.widths = domain[:, 1] - domain[:, 0]
-        self.start = all_faces(domain)
+        self.start = pieces_of(domain)
         self.roots: list[Boxes] = []
         self.unique: list[Boxes] = []
         self.undecided: list[tuple[Boxes, NDArray[np.str_], Array]] = []
@@ -119,7 +121,7 @@ class Search:
                     stalled = queue.take_stalled()
                     self._leave(stalled.boxes, self._why(stalled.boxes), stalled.floors)
                 if (
-                    len(queue) > self.limits.waiting
+                    len(queue) * len(self.domain) > self.limits.waiting
                     or self.examined >= self.limits.boxes
                     or time.perf_counter() > ends
                 ):
@@ -159,16 +161,23 @@ class Search:
         """Return the boxes to examine next."""
         whole = self.model.slopes(boxes.low, boxes.high)
         floors = np.where(np.isnan(whole.value.lo), -np.inf, whole.value.lo)
-        kept = ~self._is_empty(boxes, whole)
-        flat = kept & self._is_flat(boxes, whole)
+        empty = whole.trouble.nowhere | (self._leaves(boxes, whole) & ~whole.trouble.undefined)
+        if self.lowest:
+            empty |= whole.value.lo > self.upper
+        flat = ~empty & self._is_flat(boxes, whole)
         if self.lowest:
             flat &= floors >= self.upper - self.tolerance
         self._leave(boxes[flat], np.full(int(flat.sum()), "flat"), floors[flat])
-        index = np.flatnonzero(kept & ~flat)
-        return self._examine_closely(boxes[index], _taken(whole, index), floors[index])
+        sure = boxes.free & ~whole.trouble.undefined[:, None]
+        rises, falls = (whole.gradient.lo > 0) & sure, (whole.gradient.hi < 0) & sure
+        sloped = (rises | falls).any(axis=1)
+        on_faces = np.flatnonzero(sloped & ~empty & ~flat)
+        cut = self._pushed(boxes[on_faces], rises[on_faces], falls[on_faces], floors[on_faces])
+        index = np.flatnonzero(~sloped & ~empty & ~flat)
+        return together([cut, self._examine_closely(boxes[index], _taken(whole, index), floors[index])])
 
-    def _is_empty(self, boxes: Boxes, whole: Enclosure) -> Flags:
-        """Tell which boxes hold nothing of interest by the bounds of f and ∇f on them."""
+    def _leaves(self, boxes: Boxes, whole: Enclosure) -> Flags:
+        """Tell which boxes on faces hold nothing of interest by the slopes into the domain."""
         inward = Interval(
             np.where(boxes.held < 0, whole.gradient.lo, -whole.gradient.hi),
             np.where(boxes.held < 0, whole.gradient.hi, -whole.gradient.lo),
@@ -177,9 +186,26 @@ class Search:
         leaves = (held & (inward.hi < 0)).any(axis=1)
         if not self.lowest:
             leaves &= (held & (inward.lo > 0)).any(axis=1)
-        sloped = (excludes_zero(whole.gradient) & boxes.free).any(axis=1)
-        empty = whole.trouble.nowhere | ((sloped | leaves) & ~whole.trouble.undefined)
-        return np.asarray(empty | (whole.value.lo > self.upper) if self.lowest else empty)
+        return np.asarray(leaves)
+
+    def _pushed(self, boxes: Boxes, rises: Flags, falls: Flags, floors: Array) -> Waiting:
+        """Return what is left of boxes in which f is monotone along some coordinate: their ends along it, if any.
+
+        rises, falls: (n, dim), along which coordinates. Both may be set where nothing is known but that an extremum
+        cannot lie between the ends. A lowest value lies at the lower end where f rises.
+        """
+        monotone = rises | falls
+        inner = (monotone & (boxes.ends == 0)).any(axis=1)
+        index = np.flatnonzero(~inner)
+        side = monotone[index].argmax(axis=1)
+        parts = [Waiting(boxes[:0], floors[:0], np.zeros(0, bool))]
+        for end, uphill in ((LOWER, falls), (UPPER, rises)):
+            there = (boxes.ends[index, side] & end) != 0
+            if self.lowest:
+                there &= ~uphill[index, side] | (rises & falls)[index, side]
+            rows, along = index[there], side[there]
+            parts.append(Waiting(boxes[rows].on_face(along, end), floors[rows], np.zeros(len(rows), bool)))
+        return together(parts)
 
     @staticmethod
     def _is_flat(boxes: Boxes, whole: Enclosure) -> Flags:
@@ -194,35 +220,67 @@ class Search:
         free = boxes.free
         centre = 0.5 * boxes.low + 0.5 * boxes.high
         size = boxes.high - boxes.low
-        widest = np.where(free, size / self.widths, 0.0).max(axis=1, keepdims=True)
+        relative = np.where(free, size / self.widths, 0.0)
+        widest = relative.max(axis=1, keepdims=True)
         pad = np.where(free, INFLATE * size + (THICKEN * widest + THICKEST) * self.widths, 0.0)
-        wide = Boxes(boxes.low - pad, boxes.high + pad, boxes.held)
+        wide = replace(boxes, low=boxes.low - pad, high=boxes.high + pad)
         middle = self.model.slopes(centre, centre)
-        around = self.model.curvatures(wide.low, wide.high)
+        around = self._curvatures(wide, whole)
         assert around.hessian is not None
         smooth = ~(around.trouble.undefined | around.trouble.kinked)
+        sure = free & smooth[:, None]
         reach = np.maximum(wide.high - centre, centre - wide.low) * (1 + 2.0**-50)
         steep = np.maximum(np.abs(around.hessian.lo), np.abs(around.hessian.hi))
         steep[~smooth] = np.nan
         spread = np.einsum("nij,nj->ni", steep, reach) * (1 + 2.0**-45)
-        sloped = (middle.gradient.lo > spread) | (middle.gradient.hi < -spread)
-        empty = smooth & (sloped & free).any(axis=1)
+        rises, falls = (middle.gradient.lo > spread) & sure, (middle.gradient.hi < -spread) & sure
+        empty = np.zeros(len(boxes), bool)
         if self.lowest:
             self._attain(middle)
             floors = np.fmax(floors, self._floor(middle, whole, steep, reach, smooth))
-            bends_down = np.einsum("nii->ni", around.hessian.hi) < 0
-            empty |= (smooth & (bends_down & free).any(axis=1)) | (floors > self.upper)
+            empty |= floors > self.upper
+            bends_down = sure & (np.einsum("nii->ni", around.hessian.hi) < 0) & ~rises & ~falls
+            rises, falls = rises | bends_down, falls | bends_down
+        pushed = (rises | falls).any(axis=1) & ~empty
+        cut = self._pushed(boxes[pushed], rises[pushed], falls[pushed], floors[pushed])
         image = krawczyk(centre, wide.low, wide.high, middle.gradient, around.hessian, free)
         outside = (image.high < boxes.low) | (image.low > boxes.high)
-        empty |= smooth & (outside & free).any(axis=1)
+        none = smooth & (outside & free).any(axis=1)
         inside = ((image.low > wide.low) & (image.high < wide.high)) | ~free
-        unique = smooth & ~empty & inside.all(axis=1)
-        self._keep(Boxes(image.low, image.high, boxes.held)[unique], wide[unique])
-        left = np.flatnonzero(~empty & ~unique)
-        low = np.where(smooth[:, None], np.fmax(boxes.low, image.low), boxes.low)[left]
-        high = np.where(smooth[:, None], np.fmin(boxes.high, image.high), boxes.high)[left]
-        shrunk = Boxes(low, high, boxes.held[left])
-        return self._split(boxes[left], shrunk, _taken(around, left), steep[left], floors[left])
+        going = ~empty & ~pushed
+        unique = going & smooth & ~none & inside.all(axis=1)
+        found = replace(boxes, low=image.low, high=image.high).without_ends()
+        self._keep(found[unique], wide[unique].without_ends())
+        # What is left are boxes about whose interior nothing is known, and faces of all.
+        near = np.asarray((relative <= THIN).all(axis=1, where=boxes.ends != 0))
+        open_ = going & ~unique & ~none
+        split_off = np.flatnonzero(boxes.closed & going & (near | ~open_))
+        faces = boxes[split_off].faces()
+        face_floors = np.full(len(faces), floors[split_off].min(initial=np.inf)) if len(faces) else floors[:0]
+        left = np.flatnonzero(open_)
+        rest = boxes[left]
+        rest.ends[near[left]] = 0
+        tight = smooth[left, None] & ~rest.closed[:, None]
+        low = np.where(tight, np.fmax(rest.low, image.low[left]), rest.low)
+        high = np.where(tight, np.fmin(rest.high, image.high[left]), rest.high)
+        shrunk = replace(rest, low=low, high=high)
+        halves = self._split(rest, shrunk, _taken(around, left), steep[left], floors[left])
+        return together([cut, Waiting(faces, face_floors, np.zeros(len(faces), bool)), halves])
+
+    def _curvatures(self, wide: Boxes, whole: Enclosure) -> Enclosure:
+        """Enclose f with its Hessian on the widened boxes; where f is already known to be rough, say no more."""
+        rough = whole.trouble.undefined | whole.trouble.kinked
+        if not rough.any():
+            return self.model.curvatures(wide.low, wide.high)
+        n, d = wide.low.shape
+        smooth = np.flatnonzero(~rough)
+        found = self.model.curvatures(wide.low[smooth], wide.high[smooth])
+        assert found.hessian is not None
+        hessian = Interval(np.full((n, d, d), np.nan), np.full((n, d, d), np.nan))
+        hessian.lo[smooth], hessian.hi[smooth] = found.hessian.lo, found.hessian.hi
+        trouble = _taken(whole, np.arange(n)).trouble
+        trouble.undefined[smooth], trouble.kinked[smooth] = found.trouble.undefined, found.trouble.kinked
+        return Enclosure(whole.value, whole.gradient, hessian, trouble)
 
     def _keep(self, roots: Boxes, unique: Boxes) -> None:
         self.roots.append(roots)
@@ -266,7 +324,10 @@ class Search:
         if self.lowest:
             # As low as the lowest value known is done; while such boxes are few, their minimizers are worth a proof.
             done = floors >= self.upper - self.tolerance
-            small |= stalled & (np.isneginf(floors) | (done & (done.sum() > MOST_REFINED)))
+            rough = around.trouble.undefined | around.trouble.kinked
+            small |= (stalled & np.isneginf(floors)) | (
+                done & (rough | (stalled & (done.sum() > MOST_REFINED)))
+            )
         self._leave(boxes[small], self._reasons(around)[small], floors[small])
         shrunk = np.asarray((size <= SHRUNK * old).all(axis=1, where=free) & ~small)
         left = ~small & ~shrunk
@@ -287,7 +348,10 @@ class Search:
         cut = boxes.low[rows, side] + CUT * size[rows, side]
         left_high, right_low = boxes.high.copy(), boxes.low.copy()
         left_high[rows, side] = right_low[rows, side] = cut
-        return Boxes(boxes.low, left_high, boxes.held), Boxes(right_low, boxes.high, boxes.held)
+        left_ends, right_ends = boxes.ends.copy(), boxes.ends.copy()
+        left_ends[rows, side] &= LOWER
+        right_ends[rows, side] &= UPPER
+        return replace(boxes, high=left_high, ends=left_ends), replace(boxes, low=right_low, ends=right_ends)
 
 
 def _gets_nowhere(around: Enclosure, relative: Array) -> Flags:

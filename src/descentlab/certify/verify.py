@@ -16,10 +16,10 @@ import numpy as np
 
 from descentlab.certify.arb import BITS, ball_model, faults, known
 from descentlab.certify.balls import flint
-from descentlab.certify.cover import Budget, Cover, Gap, Known, StoppedError, faces
+from descentlab.certify.cover import Budget, Corner, Cover, Gap, Known, StoppedError, faces
 from descentlab.certify.document import as_document, load
 from descentlab.certify.regions_again import holds_minimum, within
-from descentlab.certify.result import Certificate, CertifiedPoint
+from descentlab.certify.result import Certificate, CertifiedPoint, Region
 from descentlab.certify.spans import BallModel
 from descentlab.certify.turns import turns
 from descentlab.wording import where
@@ -29,6 +29,8 @@ COVER_BITS = 64
 BOXES, SECONDS = 200_000, 60.0
 # Values this share of their size apart, or of the spread of f, may be called one (lowest.DIGITS, with some leeway).
 DIGITS = 1e-11
+# Regions are taken this share of the box's sides larger, besides twice as large.
+EDGE = 2.0**-43
 # The file's own fields that nothing else in it implies.
 _OWN = {"made with"}
 
@@ -160,28 +162,32 @@ class _Checker:
         return HOLDS, "no two boxes meet"
 
     def _regions(self) -> Outcome:
-        open_ = 0
-        every = (*self.c.undecided, *self.c.lowest.regions)
+        loose = 0
         budget = Budget(self.boxes, self.seconds)
-        for r in every:
+        others = [p.box for p in (*self.c.points, *self.c.boundary)]
+        for r in (*self.c.undecided, *self.c.lowest.regions):
             at = where(self.f, r.point)
             inside = self.f.domain[:, 0] <= r.box[:, 0], r.box[:, 1] <= self.f.domain[:, 1]
             middle = r.box[:, 0] <= r.point, r.point <= r.box[:, 1]
             if not all(side.all() for side in (*inside, *middle)):
                 return FAILS, f"the region at {at} and its point are not inside the box"
             with flint().ctx.workprec(COVER_BITS):
-                low, high = (v.tolist() for v in r.box.T)
-                bounded = within(self.model, low, high, *r.value_interval, budget)
-                if bounded is False:
+                bounded = self._keeps_to(r, r.box, budget)
+                # A region of several small boxes is given by their hull, where f may go further.
+                if bounded is False and (
+                    r.boxes == 1 or self._keeps_to(r, np.stack([r.point] * 2, 1), budget) is False
+                ):
                     return FAILS, f"the region at {at}: f leaves its interval"
-                open_ += bounded is None
-                others = [p.box for p in (*self.c.points, *self.c.boundary)]
+                loose += not bounded
                 if r.holds_minimum and not holds_minimum(self.model, self.f.domain, r, others, budget):
                     return FAILS, f"the region at {at}: no minimum could be proved in it"
         said = f"{len(self.c.undecided):,} lie inside the box"
-        if open_:
-            return UNCHECKED, f"{said}, but the bounds on f of {open_:,} were too tight to check"
+        if loose:
+            return UNCHECKED, f"{said}, but the bounds on f in {loose:,} could not be checked"
         return HOLDS, f"{said}, and f keeps to its bounds in them"
+
+    def _keeps_to(self, r: Region, box: np.ndarray, budget: Budget) -> bool | None:
+        return within(self.model, box[:, 0].tolist(), box[:, 1].tolist(), *r.value_interval, budget)
 
     def _winding(self) -> Outcome:
         counted = turns(self.model, self.sides, self.boxes) if len(self.sides) == 2 else None
@@ -196,31 +202,43 @@ class _Checker:
         return HOLDS, f"∇f turns round {counted} times along the edge of the box"
 
     def _lowest(self) -> Outcome:
-        low, high = self.c.lowest.interval
-        for i, fault in faults(self.model, self.f.domain, self.c.lowest.minimizers):
+        found = self.c.lowest
+        low, high = found.interval
+        for i, fault in faults(self.model, self.f.domain, found.minimizers):
             return FAILS, f"minimizer {i + 1}: {fault.claim}: {fault.why}"
         if not low <= high:
             return FAILS, "its interval is reversed"
-        proved = self.c.lowest.proved
-        if proved and not self._is_narrow(low, high):
-            return FAILS, "its interval is too wide to be called proved"
-        if low == -np.inf and not proved:
-            return self._attained(high, np.inf)
-        # Once proved, nothing but minimizers and regions may be below the upper end; else nothing below the lower.
-        floor = high if proved else low
-        listed = self.c.lowest.minimizers if proved else (*self.c.points, *self.c.boundary)
-        parts = [known(p, p.value_interval[0]) for p in listed]
-        regions = [] if not proved else [Known(*_corners(r.box), None, np.inf) for r in self.c.lowest.regions]
-        if proved:
-            if any(p.value_interval[0] < low for p in listed):
-                return FAILS, "a minimizer may be below it"
-            if any(r.value_interval[0] < low for r in self.c.lowest.regions):
-                return FAILS, "a region may be below it"
-            parts = [known(p, np.inf) for p in listed]
-        outcome, detail, attained = self._cover([*parts, *regions], floor)
+        lows = [p.value_interval[0] for p in found.minimizers] + [r.value_interval[0] for r in found.regions]
+        if any(value < low for value in lows):
+            return FAILS, "a minimizer or a region may be below its interval"
+        if found.proved and not any(value <= high for value in lows):
+            return FAILS, "f is nowhere as low as its upper end"
+        if found.proved:
+            if not self._is_narrow(low, high):
+                return FAILS, "its interval is too wide to be called proved"
+            return self._proved_lowest(low, high)
+        if low == -np.inf:
+            return self._attained(low, high, np.inf)
+        # Nothing may be below the lower end.
+        parts = [known(p, p.value_interval[0]) for p in (*self.c.points, *self.c.boundary)]
+        outcome, detail, met = self._cover(parts, low)
+        return self._attained(low, high, met) if outcome == HOLDS else (outcome, detail)
+
+    def _proved_lowest(self, low: float, high: float) -> Outcome:
+        """Check that f is below the upper end at minimizers and in regions alone, and never below the lower end."""
+        found = self.c.lowest
+        parts = [known(p, np.inf) for p in found.minimizers]
+        parts += [Known(*self._around(r), None, np.inf) for r in found.regions]
+        outcome, detail, met = self._cover(parts, high)
         if outcome != HOLDS:
             return outcome, detail
-        return self._attained(high, attained)
+        with flint().ctx.workprec(COVER_BITS):
+            for r in found.regions:
+                budget = Budget(self.boxes, self.seconds)
+                around = self._around(r)
+                if not within(self.model, list(around[0]), list(around[1]), low, np.inf, budget):
+                    return UNCHECKED, f"in the region at {where(self.f, r.point)} f is not bounded again"
+        return self._attained(low, high, met)
 
     def _is_narrow(self, low: float, high: float) -> bool:
         random = np.random.Generator(np.random.Philox(0)).random((1024, self.f.dim))
@@ -231,30 +249,33 @@ class _Checker:
         )
         return bool(high - low <= DIGITS * max(abs(high), spread))
 
-    def _attained(self, high: float, lowest_met: float) -> Outcome:
-        """Check that f is as low as `high` somewhere."""
-        if high == np.inf or lowest_met <= high:
-            return HOLDS, f"f is bounded by {high!r} from above at a point"
-        places = [p.box for p in self.c.lowest.minimizers if not _is_touching(p)]
-        if any(p.value_interval[1] <= high for p in self.c.lowest.minimizers if not _is_touching(p)):
-            return (
-                HOLDS,
-                f"its interval holds the lowest value: a minimizer and a bound from below, {len(places)}",
-            )
+    def _attained(self, low: float, high: float, met: float) -> Outcome:
+        """Check that f is as low as `high` somewhere; met: a value it has."""
+        held = HOLDS, f"f is nowhere below {low!r}, and somewhere not above {high!r}"
+        minimizers, regions = self.c.lowest.minimizers, (*self.c.lowest.regions, *self.c.undecided)
+        if min([met, *(p.value_interval[1] for p in minimizers if not _is_touching(p))]) <= high:
+            return held
+        places = [p.point for p in minimizers] + [x for r in regions for x in (r.point, *r.box.T)]
         with flint().ctx.workprec(BITS):
-            for r in (*self.c.lowest.regions, *self.c.undecided):
-                for x in (r.point, r.box[:, 0], r.box[:, 1], r.box.mean(axis=1)):
-                    bounds = self.model.spans.bounds(x.tolist(), x.tolist(), continuous=True)
-                    if bounds is not None and bounds[1] <= high:
-                        return HOLDS, "its interval holds the lowest value"
+            for x in places:
+                bounds = self.model.spans.bounds(x.tolist(), x.tolist(), continuous=True)
+                if bounds is not None and bounds[1] <= high:
+                    return held
         return UNCHECKED, "no point was met where f is as low as its upper end"
 
     def _complete(self) -> Outcome:
         points = [*self.c.points, *self.c.boundary]
         parts = [known(p) for p in points]
-        parts += [Known(*_corners(r.box), None) for r in self.c.undecided]
+        parts += [Known(*self._around(r), None) for r in self.c.undecided]
         outcome, detail, _ = self._cover(parts, None)
         return outcome, detail
+
+    def _around(self, r: Region) -> tuple[Corner, Corner]:
+        """Return a region's corners, twice as far apart: balls cannot always tell up to its very edge."""
+        pad = 0.5 * (r.box[:, 1] - r.box[:, 0]) + EDGE * self.f.widths
+        low = np.maximum(r.box[:, 0] - pad, self.f.domain[:, 0])
+        high = np.minimum(r.box[:, 1] + pad, self.f.domain[:, 1])
+        return tuple(low.tolist()), tuple(high.tolist())
 
     def _cover(self, parts: list[Known], floor: float | None) -> tuple[str, str, float]:
         """Account for all of the box and its faces."""
@@ -282,10 +303,6 @@ class _Checker:
         if gap.found:
             return f"there is another stationary point at {at}"
         return f"nothing is proved about {at}, and no region says so"
-
-
-def _corners(box: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return tuple(map(float, box[:, 0])), tuple(map(float, box[:, 1]))
 
 
 def _is_touching(p: CertifiedPoint) -> bool:

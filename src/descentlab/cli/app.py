@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from descentlab.cli import basins, catalogue, runs, studies
+from descentlab.cli import basins, catalogue, proofs, runs, studies
 
 app = typer.Typer(
     name="descentlab",
@@ -62,5 +62,8 @@ app.command("ascend")(runs.ascend)
 app.command("sweep")(studies.sweep)
 app.command("survey")(studies.survey)
 app.command("basins")(basins.basins)
+app.command("certify")(proofs.certify)
+app.command("minimize")(proofs.minimize)
+app.command("maximize")(proofs.maximize)
 app.command("landscapes")(catalogue.landscapes)
 app.command("optimizers")(catalogue.optimizers)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
+    from descentlab.certify import Certificate
     from descentlab.descent import Descent
     from descentlab.survey import Survey
     from descentlab.survey.basin_results import BasinMap, BasinStrip
@@ -27,6 +28,7 @@ __all__ = [
     "KINDS",
     "animate",
     "draw_basins",
+    "draw_certificate",
     "draw_descent",
     "draw_function",
     "draw_landscape",
@@ -121,13 +123,15 @@ def draw_descent(
     heights: str = "auto",
     variables: tuple[str, str] | None = None,
     theme: str = "light",
+    certificate: Certificate | None = None,
 ) -> Figure:
     """Draw a descent.
 
     kind: "landscape" (the default: on the curve, on the heat map, or slices through the best
     end, by the number of variables); "steps" (parameter, derivative, value and learning rate
     per step); "surface" (in space, two variables); "slices" (through the best end, along every
-    coordinate and over two `variables`). heights: as for `draw_landscape`.
+    coordinate and over two `variables`). heights: as for `draw_landscape`; certificate: whose points
+    to mark on the landscape of one or two variables.
 
     Raises InputError for another kind, and for a surface of other than two variables.
     """
@@ -144,9 +148,9 @@ def draw_descent(
             raise InputError(f"A surface needs two variables; {f.label} has {f.dim}.")
         return draw_surface.draw_surface(run, heights, chosen)
     if kind == "landscape" and f.dim == 1:
-        return draw_line.draw_on_curve(run, chosen)
+        return draw_line.draw_on_curve(run, chosen, certificate)
     if kind == "landscape" and f.dim == 2:
-        return draw_field.draw_on_plane(run, heights, chosen)
+        return draw_field.draw_on_plane(run, heights, chosen, certificate)
     return draw_field.draw_slices_of(run, variables, heights, chosen)
 
 
@@ -212,6 +216,20 @@ def draw_basins(basins: BasinMap | BasinStrip, theme: str = "light") -> Figure:
     if isinstance(basins, BasinMap):
         return draw_basin_maps.draw_map(basins, chosen)
     return draw_basin_maps.draw_strip(basins, chosen)
+
+
+def draw_certificate(certificate: Certificate, heights: str = "auto", theme: str = "light") -> Figure:
+    """Draw what was proved: stationary points by kind – hollow on the box's edge –, undecided regions hatched.
+
+    In one or two variables on the landscape, with the boxes of the lowest minimum to scale beside it: that in which it
+    is the only one, and that in which it is known to lie. In more, by value and kind, with the minima's coordinates.
+    heights: as for `draw_landscape`; theme: "light" or "dark". Raises InputError for unknown heights.
+    """
+    from descentlab.figures import draw_certificates, fields, style
+
+    if heights not in fields.HEIGHTS:
+        raise unknown("heights", str(heights), fields.HEIGHTS)
+    return draw_certificates.draw(certificate, heights, style.theme_of(theme))
 
 
 def animate(run: Descent, path: str | Path, heights: str = "auto", theme: str = "light") -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,16 @@ from descentlab.figures.tracks import Tracks
 from descentlab.objective import Objective
 
 if TYPE_CHECKING:
+    from descentlab.certify import Certificate
     from descentlab.descent import Descent
     from descentlab.survey import Survey
     from descentlab.sweep import Sweep
+
+
+# What is said of certified points in pictures of other things.
+PROVED = (
+    "Marks in the legend as proved are stationary points by interval arithmetic, hollow on the box's edge"
+)
 
 
 def problem(f: Objective) -> str:
@@ -71,6 +79,23 @@ def survey_method(survey: Survey) -> str:
         f"{survey.starts_count:,}{design} starts, {survey.optimizer}, learning rate {survey.learning_rate}, "
         f"{survey.steps:,} steps, bounds {survey.bounds}, seed {survey.seed}{single}"
     )
+
+
+def certificate_notes(certificate: Certificate) -> list[str]:
+    """Say what was proved, what was not, with how many boxes and how long it took."""
+    from descentlab.certify import words
+
+    again = ", each point proved again by arb" if certificate.recheck == "arb" else ""
+    proved = (
+        words.inside(certificate),
+        words.on_edge(certificate),
+        words.undecided(certificate.undecided),
+        words.lowest(certificate),
+    )
+    return [
+        *(re.sub(r"(?<![\w).])-(?=[\d.])", "−", text) for text in proved),
+        f"Branch-and-prune by interval arithmetic: {certificate.boxes:,} boxes, {certificate.seconds:.2g} s{again}",
+    ]
 
 
 def undefined(share: float, where_: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from descentlab.certify import Certificate
     from descentlab.descent import Descent
 
 Array = NDArray[np.float64]
@@ -43,18 +44,24 @@ def draw_heat_map(f: Objective, heights: str, marks: Sequence[Mark], theme: Them
     )
 
 
-def draw_on_plane(run: Descent, heights: str, theme: Theme) -> Figure:
+def draw_on_plane(run: Descent, heights: str, theme: Theme, certificate: Certificate | None = None) -> Figure:
     """Draw a 2-D descent on the heat map."""
+    from descentlab.figures.draw_certificates import draw_points
+
     tracks = plane_tracks(run)
     field = sample_field(run.objective, heights, tracks.view)
     figure, axes = field_figure(field, theme)
     draw_paths(axes, tracks)
-    style.legend(axes, theme, draw_ends(axes, tracks, theme, end_words(run), fixed=True), columns=3)
+    handles = draw_ends(axes, tracks, theme, end_words(run), fixed=True)
+    if certificate is not None:
+        handles += draw_points(axes, certificate, theme, 0.7, proved=True)
+    style.legend(axes, theme, handles, 3 if certificate is None else 2)
     notes = [
         captions.problem(run.objective),
         captions.method(run),
         *captions.field_notes(field),
         *captions.track_notes(tracks),
+        "" if certificate is None else captions.PROVED,
     ]
     return style.finish(
         figure, theme, style.title_text(run.objective, figure.get_figwidth()), notes, run.objective.label

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from descentlab.certify import Certificate
     from descentlab.descent import Descent
 
 Array = NDArray[np.float64]
@@ -122,8 +123,10 @@ def _draw_lines(axes: Axes, lines: Sequence[Line], labels: Sequence[str], theme:
         axes.axhline(0.0, color=theme.muted, linewidth=0.8, zorder=1)
 
 
-def draw_on_curve(run: Descent, theme: Theme) -> Figure:
+def draw_on_curve(run: Descent, theme: Theme, certificate: Certificate | None = None) -> Figure:
     """Draw a 1-D descent on its curve, points coloured by step, ends marked by outcome."""
+    from descentlab.figures.draw_certificates import draw_points
+
     tracks = curve_tracks(run)
     curve = sample_curve(run.objective, (float(tracks.view[0, 0]), float(tracks.view[0, 1])))
     figure = style.new_figure(7.2, 4.6, theme)
@@ -135,12 +138,15 @@ def draw_on_curve(run: Descent, theme: Theme) -> Figure:
     if points is not None and tracks.last_step:
         style.step_bar(figure, points, axes, theme, tracks.last_step)
     handles = draw_ends(axes, tracks, theme, end_words(run))
-    style.legend(axes, theme, handles)
+    if certificate is not None:
+        handles += draw_points(axes, certificate, theme, 0.7, proved=True)
+    style.legend(axes, theme, handles, 4 if certificate is None else 2)
     notes = [
         captions.problem(run.objective),
         captions.method(run),
         *captions.curve_notes([curve]),
         *captions.track_notes(tracks),
+        "" if certificate is None else captions.PROVED,
     ]
     return style.finish(figure, theme, style.title_text(run.objective, 7.2), notes, run.objective.label)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from descentlab.figures import captions, ends, style
 from descentlab.figures.results import percent, short, tick
@@ -306,18 +308,7 @@ def draw_parallel(survey: Survey, theme: Theme) -> Figure:
         linewidths=0,
         zorder=4,
     )
-    for place in at:
-        axes.plot((place, place), (0.0, 1.0), color=theme.muted, linewidth=0.8, zorder=2)
-    axes.set_xlim(-0.15, len(names) - 0.85)
-    axes.set_ylim(-0.09, 1.09)
-    axes.set_yticks([])
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
-    axes.set_xticks(at, [style.name_text(n) for n in names])
-    axes.tick_params(axis="x", length=0, pad=10, labelsize=style.NORMAL)
-    for place, (lower, upper) in zip(at, data.bounds, strict=True):
-        for y, value, side in ((-0.02, lower, "top"), (1.02, upper, "bottom")):
-            axes.text(place, y, tick(value), ha="center", va=side, fontsize=style.SMALL, color=theme.muted)
+    parallel_axes(axes, names, data.bounds, theme)
     bar = style.colorbar(
         figure, ScalarMappable(norm, colours), axes, theme, _height_label(survey, data.heights)
     )
@@ -329,6 +320,23 @@ def draw_parallel(survey: Survey, theme: Theme) -> Figure:
     if len(names) < survey.objective.dim:
         notes.append(f"{len(names)} of {survey.objective.dim} variables are shown")
     return finished(figure, survey, theme, notes)
+
+
+def parallel_axes(axes: Axes, names: Sequence[str], bounds: NDArray[np.float64], theme: Theme) -> None:
+    """Draw one upright line a variable, at 0, 1, …, with its name below and its bounds (axis, 2) at its ends."""
+    at = np.arange(len(names), dtype=float)
+    for place in at:
+        axes.plot((place, place), (0.0, 1.0), color=theme.muted, linewidth=0.8, zorder=2)
+    axes.set_xlim(-0.15, len(names) - 0.85)
+    axes.set_ylim(-0.09, 1.09)
+    axes.set_yticks([])
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.set_xticks(at, [style.name_text(n) for n in names])
+    axes.tick_params(axis="x", length=0, pad=10, labelsize=style.NORMAL)
+    for place, (lower, upper) in zip(at, bounds, strict=True):
+        for y, value, side in ((-0.02, lower, "top"), (1.02, upper, "bottom")):
+            axes.text(place, y, tick(value), ha="center", va=side, fontsize=style.SMALL, color=theme.muted)
 
 
 def _nothing(survey: Survey, theme: Theme) -> Figure:

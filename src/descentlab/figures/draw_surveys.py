@@ -8,6 +8,7 @@ import numpy as np
 
 from descentlab.figures import captions, style
 from descentlab.figures.curves import sample_curve
+from descentlab.figures.draw_certificates import draw_beside
 from descentlab.figures.draw_field import draw_field
 from descentlab.figures.draw_survey_values import (
     draw_best_of,
@@ -51,16 +52,19 @@ def draw_minima(survey: Survey, heights: str, theme: Theme) -> Figure:
     data = survey_data(survey)
     dim = survey.objective.dim
     height = max(3.6, 1.5 + 0.36 * len(data.bars))
-    notes = ["Bars show 95 % Wilson intervals"]
+    notes, room = ["Bars show 95 % Wilson intervals"], 0
     if dim <= 2:
         figure = style.new_figure(10.2, max(height, 4.4), theme)
         left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.05])
         notes += _draw_landscape(figure, right, survey, heights, theme)
+        beside = draw_beside(right, survey, theme, minima=False)
+        room = style.legend_above(right, theme, beside, 2)
+        notes += [captions.PROVED] if beside else []
     else:
         figure = style.new_figure(7.2, height, theme)
         left = figure.subplots()
     _draw_bars(left, data, theme, coloured=dim <= 2)
-    return finished(figure, survey, theme, notes)
+    return finished(figure, survey, theme, notes, room)
 
 
 def _draw_bars(axes: Axes, data: SurveyData, theme: Theme, coloured: bool) -> None:
@@ -177,6 +181,9 @@ def draw_outcomes(survey: Survey, heights: str, theme: Theme) -> Figure:
             handles.append(style.mark(outcome, label, 7))
     if len(data.points) < survey.starts_count:
         notes = [f"Dots are {len(data.points):,} of the starts, rare outcomes more than their share", *notes]
+    beside = draw_beside(axes, survey, theme, minima=True)
+    handles += beside
+    notes += [captions.PROVED] if beside else []
     room = style.legend_above(axes, theme, handles, 4)
     return finished(figure, survey, theme, notes, room)
 

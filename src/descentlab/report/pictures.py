@@ -22,20 +22,25 @@ if TYPE_CHECKING:
 def pictures(found: Exploration) -> dict[str, str]:
     """Return SVG by name: function, descent, nudged, steps, survey and its kinds – those that say
     something here."""
-    from descentlab.figures import draw_descent, draw_function, draw_survey
+    from descentlab.figures import draw_certificate, draw_descent, draw_function, draw_survey
 
     run, nudged, survey = found.descent, found.nudged, found.survey
     moving = run if moves(run) else nudged
     wanted: dict[str, Callable[[], Figure]] = {}
     if found.objective.dim == 1:
         wanted["function"] = lambda: draw_function(found.objective)
-    wanted["descent"] = lambda: draw_descent(run)
+    proved = survey.matched.certificate if survey.matched is not None and survey.matched.finished else None
+    wanted["descent"] = lambda: draw_descent(run, certificate=proved)
     if nudged is not None:
-        wanted["nudged"] = lambda: draw_descent(nudged)
+        wanted["nudged"] = lambda: draw_descent(nudged, certificate=proved)
     if moving is not None:
         wanted["steps"] = lambda: draw_descent(moving, "steps")
     if survey.minima:
         wanted["survey"] = lambda: draw_survey(survey)
+    if (
+        proved is not None and found.objective.dim > 2
+    ):  # in fewer variables the other pictures show the points
+        wanted["certificate"] = lambda: draw_certificate(proved)
     for kind in survey_kinds(survey):
         wanted[f"survey_{kind}"] = functools.partial(draw_survey, survey, kind)
     return {name: drawn(draw) for name, draw in wanted.items()}

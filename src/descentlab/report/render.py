@@ -22,6 +22,7 @@ from descentlab.formula.layout import EQUALS, Math, function_of, row, slope
 from descentlab.formula.mathml import equation, mathml, text
 from descentlab.report.data import as_data
 from descentlab.report.explore import Exploration
+from descentlab.report.proofs import proof
 from descentlab.report.words import counted, elsewhere, percent, tidy
 from descentlab.survey import Minimum
 
@@ -85,10 +86,12 @@ def render(found: Exploration) -> str:
             step_tables=_step_tables(found),
             minima=_minima(found),
             elsewhere=elsewhere(found.survey),
+            proof=proof(found.survey),
             mirrors=_mirrors(found),
             figures=_figures(found),
             data=_data(found),
             words=counted,
+            point=functools.partial(_point, found.objective.names),
         )
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,10 @@ from descentlab.descent import Descent
 from descentlab.survey import Minimum, Survey
 from descentlab.survey.seriousness import endings
 from descentlab.wording import short, where
+
+if TYPE_CHECKING:
+    from descentlab.certify import CertifiedPoint
+    from descentlab.survey.proof import Matching
 
 # "The same value": against the heights of the landscape, far below anything a person would call lower.
 SAME = 1e-6
@@ -54,6 +59,8 @@ def _found(run: Descent, survey: Survey) -> str:
     value = float(run.values[0, -1])
     lowest = f"the lowest value that {survey.starts_count:,} random starts found"
     if value - best.value <= nearness and (reached or verdict.outcome in ("degenerate", "at_bound")):
+        if _is_proved(run, survey, value, nearness):
+            return f"Yes, that is proved. {verdict.sentence} Its value, {short(value)}, is the lowest in the box."
         return f"Yes, as far as is known. {verdict.sentence} Its value, {short(value)}, is {lowest}."
     if _place_value(run) - best.value <= nearness:
         return f"Nearly: it is the right place, but descent has not settled there. {verdict.sentence}"
@@ -63,6 +70,15 @@ def _found(run: Descent, survey: Survey) -> str:
             f"{short(best.value)}, is at {places(survey, survey.best_ones)}."
         )
     return f"{'Not yet' if verdict.outcome == 'out_of_steps' else 'No'}. {verdict.sentence}"
+
+
+def _is_proved(run: Descent, survey: Survey, value: float, nearness: float) -> bool:
+    """Tell whether the end lies in the box and its value is proved to be the lowest there, but for rounding."""
+    if survey.certificate is None:
+        return False
+    lowest, (low, high) = survey.certificate.lowest, run.objective.domain.T
+    inside = bool(((run.ends[0] >= low) & (run.ends[0] <= high)).all())
+    return inside and lowest.proved and value - lowest.interval[0] <= nearness
 
 
 def _place_value(run: Descent) -> float:
@@ -87,7 +103,15 @@ def _others(survey: Survey) -> str:
     lost = elsewhere(survey)
     if lost:
         said.append(f"{lost}.")
-    if survey.unseen > 0:
+    matching = survey.matched
+    if all_known(matching):
+        said.append("It is proved that the box holds no others.")
+    elif matching is not None and matching.finished and matching.missed:
+        count = len(matching.missed)
+        said.append(
+            f"It is proved that there {'is' if count == 1 else 'are'} {counted(count)} more, which no start reached."
+        )
+    elif survey.unseen > 0:
         said.append(
             f"About {percent(survey.unseen)} of starts lead to minima not seen yet (Good–Turing estimate)."
         )
@@ -154,7 +178,9 @@ def places(survey: Survey, which: tuple[int, ...]) -> str:
     return (" and ".join(shown) if len(shown) == 2 and not more else ", ".join(shown)) + more
 
 
-def tidy(survey: Survey, minimum: Minimum) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def tidy(
+    survey: Survey, minimum: Minimum | CertifiedPoint
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Return a minimum's point, with coordinates that are zero to a billionth of the box as zero."""
     grain = 1e-9 * survey.objective.widths
     return np.where(np.abs(minimum.point) < grain, 0.0, minimum.point)
@@ -165,6 +191,13 @@ def _symmetric(survey: Survey, which: tuple[int, ...]) -> str:
         if set(which) <= set(group):
             return " and a mirror pair" if len(which) == 2 else " and mirror images of each other"
     return ""
+
+
+def all_known(matching: Matching | None) -> bool:
+    """Tell whether every minimum in the box is certified and was found."""
+    if matching is None or not matching.finished:
+        return False
+    return not (matching.regions or matching.missed or matching.refuted or matching.contradictions)
 
 
 def elsewhere(survey: Survey) -> str:
