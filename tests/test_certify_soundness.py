@@ -7,13 +7,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from descentlab import certify
 from descentlab.certify.boxes import pieces_of
 from descentlab.certify.enclose import Model
 from descentlab.certify.points import certified
 from descentlab.certify.search import Limits, Search
 from descentlab.errors import InputError
 from formula_generator import Box, Drawn, formulas, with_slope_roots
-from proof_adversary import FEW, contradict
+from proof_adversary import FEW, contradict, contradict_certificate
 
 
 def hunt(seed: int, count: int, limits: Limits, most: int) -> tuple[int, int, int]:
@@ -33,7 +34,7 @@ def hunt(seed: int, count: int, limits: Limits, most: int) -> tuple[int, int, in
 @pytest.mark.parametrize(
     ("seed", "count", "limits", "most"),
     [
-        (5, 150, Limits(boxes=5_000, waiting=50_000, seconds=5), 6),
+        (5, 120, Limits(boxes=5_000, waiting=50_000, seconds=5), 6),
         pytest.param(6, 1500, FEW, 25, marks=pytest.mark.slow),
     ],
     ids=["fast", "slow"],
@@ -44,6 +45,50 @@ def test_random_formulas(seed: int, count: int, limits: Limits, most: int) -> No
     # A search that leaves everything undecided is never contradicted.
     assert complete > 0.35 * count
     assert roots > 0.3 * most * count
+
+
+@pytest.mark.parametrize(("seed", "count"), [(31, 25), pytest.param(32, 300, marks=pytest.mark.slow)])
+def test_certificates_of_random_formulas(seed: int, count: int) -> None:
+    """The lowest value and its minimizers, and the regions that boxes left undecided are joined to."""
+    proved = 0
+    for k, drawn in enumerate(formulas(seed, count)):
+        try:
+            f = drawn.objective()
+        except InputError:
+            continue
+        certificate = certify(f, boxes=20_000, seconds=3)
+        wrong = contradict_certificate(drawn, f, certificate, k)
+        assert not wrong, "\n".join(wrong)
+        proved += certificate.lowest.proved
+    assert proved > 0.6 * count
+
+
+def test_slopes_beyond_doubles_warn_of_nothing() -> None:
+    """Steps of the hunt for the lowest value overflowed."""
+    box = {"x": (-1e6, 2e6), "y": (-1e6, 2e6)}
+    certificate = certify(Drawn("1e150*x", box, "by hand").objective(), boxes=20_000)
+    assert certificate.lowest.interval[0] <= -1e156 <= certificate.lowest.interval[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "dips"),
+    [
+        ("abs(abs(x) - 1e-10)", 2),  # a W: the kink between is a maximum
+        ("abs(abs(abs(x) - 3e-11) - 1e-11)", 4),
+        ("max(x, -2*x)", 1),
+        ("-abs(x)", 0),
+        ("x^3", 0),
+        ("x^4", 1),
+        ("step(x) - x", 0),
+    ],
+)
+def test_regions_said_to_hold_a_minimum_hold_one(text: str, dips: int) -> None:
+    drawn = Drawn(text, {"x": (-1.0, 1.0)}, "by hand")
+    f = drawn.objective()
+    certificate = certify(f)
+    wrong = contradict_certificate(drawn, f, certificate)
+    assert not wrong, "\n".join(wrong)
+    assert sum(region.holds_minimum for region in certificate.undecided) == dips
 
 
 def claims(text: str, box: Box) -> tuple[list[str], bool]:
@@ -136,6 +181,8 @@ def test_by_hand_and_complete(text: str, box: Box, kinds: list[str] | None) -> N
         ("cbrt(x)^2", {"x": (-1, 1)}),
         ("acos(x)", {"x": (-1, 1)}),
         ("atan2(y, x)", {"x": (-2, 2), "y": (-2, 2)}),
+        # The degenerate minimum in the corner (0, 0) of the face lies where an interior saddle is the only point.
+        ("x*y + y^4 + x/100", {"x": (0, 1), "y": (-1, 1)}),
         ("abs(x) + abs(y)", {"x": (-1, 1), "y": (0, 1)}),
         ("exp(-1/x^2)", {"x": (-1, 1)}),
         ("x^2*sin(1/x)", {"x": (-1, 1)}),

@@ -155,6 +155,36 @@ def test_maximize_takes_a_python_function_and_its_slope():
     assert best.x[0] == pytest.approx(0.3)
 
 
+def test_scipys_settings_are_passed_on():
+    def f(x):
+        return (x[0] - 0.3) ** 2 + x[1] ** 2, np.array([2 * (x[0] - 0.3), 2 * x[1]])
+
+    calls = []
+    best = dl.minimize(
+        f,
+        [0, 0],
+        (),
+        "TNC",
+        True,
+        [(-1, 1), (-1, 1)],
+        starts=2,
+        tol=1e-12,
+        callback=lambda x: calls.append(x),
+    )
+    np.testing.assert_allclose(best.x, [0.3, 0], atol=1e-6)
+    assert calls
+    assert "of TNC ended" in best.message
+    high = dl.maximize(f, jac=True, bounds=[(-1, 1), (-1, 1)], starts=8)
+    assert high.fun == pytest.approx(1.69 + 1)
+    inside = dl.minimize(
+        lambda x: x[0] + x[1],
+        bounds=[(-1, 1), (-1, 1)],
+        starts=4,
+        constraints={"type": "ineq", "fun": lambda x: 1 - x[0] ** 2 - x[1] ** 2},
+    )
+    assert inside.fun == pytest.approx(-np.sqrt(2), abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("given", "settings", "message"),
     [
@@ -164,6 +194,8 @@ def test_maximize_takes_a_python_function_and_its_slope():
         (camel, {"bounds": [(-3, 3), (-2, 2)], "starts": 0}, "number of starts"),
         (dl.landscape("peaks"), {"x0": [0, 0]}, "go with a plain Python function"),
         (dl.landscape("peaks"), {"boxes": 0}, "limit on boxes"),
+        (dl.landscape("peaks"), {"tol": 1e-3}, "go with a plain Python function"),
+        (camel, {"bounds": [(-3, 3), (-2, 2)], "tolerance": 1}, "no setting 'tolerance'"),
         (dl.landscape("peaks"), {"bounds": [(-1, 1)]}, "1 intervals"),
     ],
 )

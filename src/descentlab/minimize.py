@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     Point = Float[np.ndarray, "dim"]
     Points = Float[np.ndarray, "point dim"]
 
-_DEFAULTS = {"bounds": None, "starts": 1000, "boxes": 5_000_000, "seconds": 10.0, "seed": 0}
+_DEFAULTS = {"bounds": None, "starts": None, "boxes": 5_000_000, "seconds": 10.0, "seed": 0}
+# Starts of a survey where nothing is proved, and of SciPy's optimizer for a Python function.
+SURVEYED, LOCAL = 1000, 64
+# What a Python function may be called with as in SciPy, beside x0, args, method, jac and bounds.
+SCIPY = ("hess", "hessp", "constraints", "tol", "callback", "options")
 # Ends of SciPy's L-BFGS-B with numerical slopes are the same minimum within this share of the box's sides.
 SAME_END = 1e-4
 # Values this share of their size apart are equally good, where slopes are numerical.
@@ -121,23 +125,25 @@ def minimize(
     fun: Objective | Callable[..., float],
     x0: ArrayLike | None = None,
     args: tuple[Any, ...] = (),
-    jac: Callable[..., ArrayLike] | None = None,
+    method: str | None = None,
+    jac: Callable[..., ArrayLike] | bool | None = None,
     bounds: Any = None,
-    starts: int = 1000,
+    starts: int | None = None,
     boxes: int = 5_000_000,
     seconds: float = 10.0,
     seed: int = 0,
     progress: Progress | None = None,
+    **scipy: Any,
 ) -> Minimization:
     """Find the lowest point of a closed box, and prove that it is where that is possible.
 
     fun: a formula (`dl.formula`, `dl.landscape`): the best of many Newton descents is followed by
     branch-and-bound in interval arithmetic, for at most `boxes` boxes and `seconds`; up to 30 variables. Where
-    the proof does not finish, and for objectives without a formula, a survey of `starts` starts says how sure
+    the proof does not finish, and for objectives without a formula, a survey of `starts` starts (1000) says how sure
     one may be instead. bounds: a box in place of the objective's own, as pairs or as SciPy's `Bounds`.
 
-    A plain Python function fun(x, *args) → float with `bounds`, and x0 and jac if at hand, is taken as
-    `scipy.optimize.minimize` takes it: SciPy's L-BFGS-B from x0 and from `starts` random starts (64 if left at 1000).
+    A plain Python function fun(x, *args) → float with `bounds`, and x0, method, jac and more if at hand, is taken as
+    `scipy.optimize.minimize` takes it: SciPy's L-BFGS-B from x0 and from `starts` random starts (64).
     Nothing can be proved about it, and the message says so.
 
     Raises InputError for input that cannot be used, WorkError if f is finite at no point tried.
@@ -150,12 +156,16 @@ def minimize(
     settings = {"bounds": None, "starts": starts, "boxes": boxes, "seconds": seconds, "seed": seed}
     call = Call(settings, defaults=_DEFAULTS)
     limits = checked_limits(boxes, seconds)
-    if not (isinstance(starts, (int, np.integer)) and starts >= 1):
+    if starts is not None and not (isinstance(starts, (int, np.integer)) and starts >= 1):
         raise InputError(f"minimize takes a whole number of starts from 1 on, but got {starts!r}.")
     if not isinstance(fun, Objective):
-        return _of_function(fun, x0, args, jac, bounds, starts, seed, call)
-    if x0 is not None or args or jac is not None:
-        raise InputError("x0, args and jac go with a plain Python function; an objective needs none of them.")
+        given = {"args": args, "jac": jac, "method": method or _method(scipy), **_checked(scipy)}
+        return _of_function(fun, x0, bounds, starts, seed, call, given)
+    if x0 is not None or args or method is not None or jac is not None or scipy:
+        raise InputError(
+            "x0, args, method, jac and SciPy's other settings go with a plain Python function; "
+            "an objective needs none of them."
+        )
     f = fun if bounds is None else replace(fun, domain=_box(bounds, fun.names))
     found = None
     if isinstance(f, FormulaObjective) and f.dim <= MOST_DIMENSIONS:
@@ -176,10 +186,19 @@ def maximize(fun: Objective | Callable[..., float], *args: Any, **settings: Any)
     """
     if isinstance(fun, Objective):
         return minimize(-fun, *args, **settings).negated(fun)
-    jac = settings.get("jac")
-    if jac is not None:
-        settings["jac"] = lambda x, *rest: -np.asarray(jac(x, *rest))
-    return minimize(lambda x, *rest: -fun(x, *rest), *args, **settings).negated(None)
+    for name in ("jac", "hess", "hessp"):
+        slope = settings.get(name)
+        if callable(slope):
+            settings[name] = _negative(slope)
+    if settings.get("jac") is True:  # fun returns f and its gradient
+        return minimize(lambda x, *rest: tuple(map(np.negative, fun(x, *rest))), *args, **settings).negated(
+            None
+        )
+    return minimize(_negative(fun), *args, **settings).negated(None)
+
+
+def _negative(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args: -np.asarray(f(*args))
 
 
 def _proved(f: FormulaObjective, found: Bounded, call: Call) -> Minimization:
@@ -203,9 +222,9 @@ def _best(f: Objective, points: Sequence[NDArray[np.float64]]) -> NDArray[np.flo
     return np.asarray(candidates[int(np.argmin(np.where(np.isnan(values), np.inf, values)))])
 
 
-def _surveyed(f: Objective, found: Bounded | None, starts: int, seed: int, call: Call) -> Minimization:
+def _surveyed(f: Objective, found: Bounded | None, starts: int | None, seed: int, call: Call) -> Minimization:
     """Answer with a survey's statistics where nothing was proved."""
-    s = survey(f, starts=starts, seed=seed)
+    s = survey(f, starts=SURVEYED if starts is None else starts, seed=seed)
     candidates = [m.point for m in s.minima if m.kind != "flat"][:1] + [m.point for m in s.minima[:1]]
     candidates += [found.hunted] if found is not None else []
     if s.lower is not None:
@@ -246,17 +265,27 @@ def _box(bounds: Any, names: tuple[str, ...]) -> NDArray[np.float64]:
     return make_box(bounds, names)[0]
 
 
+def _method(scipy: dict[str, Any]) -> str:
+    return "SLSQP" if scipy.get("constraints") else "L-BFGS-B"
+
+
+def _checked(scipy: dict[str, Any]) -> dict[str, Any]:
+    for name in scipy:
+        if name not in SCIPY:
+            raise InputError(f"minimize has no setting {name!r}; SciPy's are {', '.join(SCIPY)}.")
+    return scipy
+
+
 def _of_function(
     fun: Callable[..., float],
     x0: ArrayLike | None,
-    args: tuple[Any, ...],
-    jac: Callable[..., ArrayLike] | None,
     bounds: Any,
-    starts: int,
+    starts: int | None,
     seed: int,
     call: Call,
+    given: dict[str, Any],
 ) -> Minimization:
-    """Minimize a Python function from many starts by SciPy's L-BFGS-B."""
+    """Minimize a Python function from many starts by SciPy's local optimizer; given: what it is called with."""
     from scipy import optimize
 
     if not callable(fun):
@@ -268,25 +297,26 @@ def _of_function(
     dim = len(np.atleast_1d(bounds.lb)) if hasattr(bounds, "lb") else len(bounds)
     box = _box(bounds, tuple(f"x{i + 1}" for i in range(dim)))
     low, high = box.T
-    count = 64 if starts == _DEFAULTS["starts"] else starts
+    method = given["method"]
+    count = LOCAL if starts is None else starts
     drawn = low + (high - low) * np.random.Generator(np.random.Philox(seed)).random((count, dim))
     ends, values = [], []
-    given = () if x0 is None else (np.clip(np.asarray(x0, dtype=np.float64).reshape(dim), low, high),)
-    for start in (*given, *drawn):
-        end = optimize.minimize(fun, start, args=args, jac=jac, bounds=box, method="L-BFGS-B")
+    own = [] if x0 is None else [np.clip(np.asarray(x0, dtype=np.float64).reshape(dim), low, high)]
+    for start in (*own, *drawn):
+        end = optimize.minimize(fun, start, bounds=box, **given)
         ends.append(end.x)
         values.append(float(end.fun))
     found = np.where(np.isfinite(values), values, np.inf)
     best = int(np.argmin(found))
     if not np.isfinite(found[best]):
-        raise WorkError(f"The function is finite at none of the {count} ends of L-BFGS-B in the box.")
+        raise WorkError(f"The function is finite at none of the {count} ends of {method} in the box.")
     x, value = ends[best], float(found[best])
     size = max(abs(value), float(np.median(found[np.isfinite(found)]) - value))
     alike = found <= value + SAME_VALUE * size
-    hits = int(alike[len(given) :].sum())
+    hits = int(alike[len(own) :].sum())
     share, (least, most) = hits / count, statistics.wilson(hits, count)
     why = (
-        f"a Python function has no formula. {hits} of {count} random starts of L-BFGS-B ended at this value "
+        f"a Python function has no formula. {hits} of {count} random starts of {method} ended at this value "
         f"({share:.0%}; 95 % interval {least:.0%} to {most:.0%}), the others at worse ones"
     )
     minimizers = _apart(np.array(ends)[alike], high - low)

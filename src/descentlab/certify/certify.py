@@ -11,10 +11,10 @@ from descentlab.certify.hunt import hunt
 from descentlab.certify.intervals import LIBRARY_ULPS
 from descentlab.certify.lowest import lowest_of, prove_lowest
 from descentlab.certify.regions import settle
-from descentlab.certify.result import Certificate
+from descentlab.certify.result import Certificate, CertifiedPoint
 from descentlab.certify.search import Limits, Progress, Search
 from descentlab.certify.winding import winding
-from descentlab.errors import InputError
+from descentlab.errors import InputError, WorkError
 from descentlab.objective import FormulaObjective, Objective
 from descentlab.reproduce import Call
 
@@ -69,19 +69,33 @@ def certify(
     if not lowest.proved:  # what is undecided is often above the lowest value
         lowest = prove_lowest(model, domain, limits).lowest
     inside = tuple(p for p in points if not p.on_boundary)
+    turns = winding(model, domain) if f.dim == 2 else None
+    if turns is not None and not left:
+        _check_turns(inside, turns)
     return Certificate(
         f,
         inside,
         tuple(p for p in points if p.on_boundary),
         left,
         lowest,
-        winding(model, domain) if f.dim == 2 else None,
+        turns,
         findings.examined,
         time.perf_counter() - began,
         ASSUMPTIONS,
         recheck,
         Call({"boxes": boxes, "seconds": seconds, "recheck": recheck}, defaults=_DEFAULTS),
     )
+
+
+def _check_turns(inside: tuple[CertifiedPoint, ...], turns: int) -> None:
+    """Raise WorkError if the points' indices do not add up to the turns of ∇f round the box."""
+    kinds = [p.kind for p in inside]
+    signs = sum({"saddle": -1}.get(kind, 1) for kind in kinds)
+    if "unknown" not in kinds and signs != turns:
+        raise WorkError(
+            f"The proof contradicts itself: minima + maxima − saddles is {signs}, but ∇f turns {turns} times round "
+            "the box. That is a fault of the lab; please report the formula."
+        )
 
 
 def model_of(f: Objective) -> Model:

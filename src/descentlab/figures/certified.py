@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from descentlab.certify import Certificate, CertifiedPoint, Region
+    from descentlab.certify.enclose import Model
 
 Array = NDArray[np.float64]
 
@@ -20,6 +21,7 @@ KINDS = ("maximum", "saddle", "unknown", "minimum")
 LEAST = 0.025
 # A larger one is looked at in so many cells a side; those where ∇f is proved not to vanish are not drawn.
 CELLS = {1: 512, 2: 56}
+PARTS = 4
 # Bars of a histogram of values that points are spread over.
 BINS = 120
 
@@ -105,21 +107,53 @@ def open_boxes(certificate: Certificate) -> Array:
 
 
 def _cells(certificate: Certificate, region: Region) -> Array:
-    """Return the cells of a region's hull that may hold a stationary point, those of a row that touch as one."""
+    """Return the cells of a region's hull that may hold a stationary point, those of a row that touch as one.
+
+    A cell not settled as a whole is looked at once more in PARTS a side.
+    """
     from descentlab.certify.certify import model_of
 
-    f = certificate.objective
-    low, high = region.box.T
-    edges = [np.linspace(a, b, CELLS[f.dim] + 1) for a, b in region.box]
-    index = np.indices([CELLS[f.dim]] * f.dim)
-    bottom = np.stack([e[i] for e, i in zip(edges, index, strict=True)], axis=-1).reshape(-1, f.dim)
-    top = np.stack([e[i + 1] for e, i in zip(edges, index, strict=True)], axis=-1).reshape(-1, f.dim)
-    slopes = model_of(f).slopes(np.maximum(bottom, low), np.minimum(top, high))
-    sloping = ((slopes.gradient.lo > 0) | (slopes.gradient.hi < 0)).any(axis=1)
-    bare = sloping & ~slopes.trouble.undefined & ~slopes.trouble.kinked
+    f, n = certificate.objective, CELLS[certificate.objective.dim]
+    model = model_of(f)
+    edges = [np.linspace(a, b, n + 1) for a, b in region.box]
+    index = np.indices([n] * f.dim).reshape(f.dim, -1).T
+    cells = np.stack([np.column_stack([e[i], e[i + 1]]) for e, i in zip(edges, index.T, strict=True)], axis=1)
+    kept = _may_hold(model, certificate, cells)
+    part = np.indices([PARTS] * f.dim).reshape(f.dim, -1).T
+    low, width = cells[kept, None, :, 0], np.diff(cells[kept], axis=2)[:, None, :, 0]
+    parts = np.stack([low + width * part / PARTS, low + width * (part + 1) / PARTS], axis=-1)
+    some = _may_hold(model, certificate, parts.reshape(-1, f.dim, 2))
+    kept[kept] = some.reshape(len(parts), len(part)).any(axis=1)
+    return _runs(edges, kept.reshape([n] * f.dim))
+
+
+def _may_hold(model: Model, certificate: Certificate, boxes: Array) -> NDArray[np.bool_]:
+    """Tell which boxes (n, dim, 2) may hold a stationary point, of f or of f on a face, that is not certified."""
+    slopes = model.slopes(boxes[:, :, 0], boxes[:, :, 1])
+    # On a face the slope across it does not matter.
+    inside = (boxes[:, :, 0] > certificate.domain[:, 0]) & (boxes[:, :, 1] < certificate.domain[:, 1])
+    sloping = (((slopes.gradient.lo > 0) | (slopes.gradient.hi < 0)) & inside).any(axis=1)
+    maybe = ~sloping | slopes.trouble.undefined | slopes.trouble.kinked
     for p in certificate.points:
-        bare |= ((bottom >= p.unique_in[:, 0]) & (top <= p.unique_in[:, 1])).all(axis=1)
-    return _runs(edges, ~bare.reshape([CELLS[f.dim]] * f.dim))
+        alone = p.unique_in
+        meets = maybe & ((boxes[:, :, 0] <= alone[:, 1]) & (boxes[:, :, 1] >= alone[:, 0])).all(axis=1)
+        for i in np.flatnonzero(meets):
+            rest = _without(boxes[i], alone)
+            maybe[i] = bool(len(rest)) and bool(_may_hold(model, certificate, rest).any())
+    return maybe
+
+
+def _without(box: Array, hole: Array) -> Array:
+    """Return what is left of a box without the hole, as boxes (n, dim, 2)."""
+    left, rest = box.copy(), []
+    for k in range(len(box)):
+        for side, (low, high) in enumerate(((left[k, 0], hole[k, 0]), (hole[k, 1], left[k, 1]))):
+            if low < high:
+                piece = left.copy()
+                piece[k] = low, high
+                rest.append(piece)
+                left[k, side] = hole[k, side]
+    return np.array(rest).reshape(-1, len(box), 2)
 
 
 def _runs(edges: Sequence[Array], kept: NDArray[np.bool_]) -> Array:
