@@ -127,11 +127,8 @@ def draw(curves: Sequence[Sequence[Grown]], path: Path, limit: float) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
     handles = [Line2D([], [], color=_colour(name), linewidth=2.0, label=name) for name in FUNCTIONS]
-    ways = [("certify: every stationary point", "-", "o"), ("minimize: the lowest value", "--", "s")]
-    handles += [
-        Line2D([], [], color=theme.ink, linestyle=dashes, marker=shape, markersize=4, label=label)
-        for label, dashes, shape in ways
-    ]
+    for label, look in (("certify: every stationary point", "o-"), ("minimize: the lowest value", "s--")):
+        handles += left.plot([], [], look, color=theme.ink, markersize=4, label=label)
     handles.append(
         Line2D(
             [],
@@ -157,8 +154,7 @@ def draw(curves: Sequence[Sequence[Grown]], path: Path, limit: float) -> None:
 def _draw_curve(axes: Axes, found: Sequence[Grown], heights: Sequence[float]) -> None:
     dims = [g.dim for g in found]
     colour, certify = _colour(found[0].name), found[0].verb == "certify"
-    looks = {"linestyle": "-", "marker": "o"} if certify else {"linestyle": "--", "marker": "s"}
-    axes.plot(dims, heights, color=colour, linewidth=1.4, markersize=4, **looks)
+    axes.plot(dims, heights, "o-" if certify else "s--", color=colour, linewidth=1.4, markersize=4)
     if not found[-1].done:
         axes.plot(dims[-1:], heights[-1:], color=colour, marker="X", markersize=7, linestyle="none")
 

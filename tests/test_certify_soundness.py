@@ -12,6 +12,7 @@ from descentlab.certify.boxes import pieces_of
 from descentlab.certify.enclose import Model
 from descentlab.certify.points import certified
 from descentlab.certify.search import Limits, Search
+from descentlab.certify.words import turns
 from descentlab.errors import InputError
 from formula_generator import Box, Drawn, formulas, with_slope_roots
 from proof_adversary import FEW, contradict, contradict_certificate
@@ -182,7 +183,7 @@ def test_by_hand_and_complete(text: str, box: Box, kinds: list[str] | None) -> N
         ("acos(x)", {"x": (-1, 1)}),
         ("atan2(y, x)", {"x": (-2, 2), "y": (-2, 2)}),
         # The degenerate minimum in the corner (0, 0) of the face lies where an interior saddle is the only point.
-        ("x*y + y^4 + x/100", {"x": (0, 1), "y": (-1, 1)}),
+        ("x*y + y^4 + x/10^7", {"x": (0, 1), "y": (-1, 1)}),
         ("abs(x) + abs(y)", {"x": (-1, 1), "y": (0, 1)}),
         ("exp(-1/x^2)", {"x": (-1, 1)}),
         ("x^2*sin(1/x)", {"x": (-1, 1)}),
@@ -194,3 +195,13 @@ def test_by_hand_and_complete(text: str, box: Box, kinds: list[str] | None) -> N
 )
 def test_what_cannot_be_proved_is_left_undecided(text: str, box: Box) -> None:
     assert not claims(text, box)[1]
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_the_winding_number_is_no_check_where_a_point_touches_the_edge(side: int) -> None:
+    """The maximum lies 10⁻³⁸ inside the edge x = 2, and counts as on it, but turns ∇f; or just outside."""
+    text = f"5*exp(-(9*(x - 2)^2 + 7*(y - 9/5)^2)) + 4*exp(-(7*(x - 2 + {side}*18/5)^2 + (y - 9/5)^2))"
+    certificate = certify(Drawn(text, {"x": (-2.5, 2), "y": (-2, 2)}, "by hand").objective())
+    (summit,) = [p for p in certificate.boundary if p.kind == "maximum" and p.value > 4.9]
+    assert summit.touches == (side > 0)
+    assert "contradict" not in turns(certificate)

@@ -101,6 +101,27 @@ def test_small_regions_are_drawn_large_enough_to_be_seen() -> None:
     assert open_boxes(proved("peaks")).shape == (0, 2, 2)
 
 
+def test_a_box_without_a_hole_is_cut_around_it() -> None:
+    box, hole = np.array([[0.0, 3.0], [0.0, 3.0]]), np.array([[1.0, 2.0], [-1.0, 1.0]])
+    rest = certified._without(box, hole)
+    assert rest.tolist() == [[[0.0, 1.0], [0.0, 3.0]], [[2.0, 3.0], [0.0, 3.0]], [[1.0, 2.0], [1.0, 3.0]]]
+    assert certified._without(hole, box)[:, 1].tolist() == [[-1.0, 0.0]]
+    assert len(certified._without(hole, hole)) == 0
+
+
+def test_a_valley_along_a_face_is_hatched_there() -> None:
+    """On the face x = −5 of x + 0·y the slope along the face is zero everywhere, though ∇f is nowhere."""
+    c = dl.certify(dl.formula("x + 0*y", domain={"x": (-5, 5), "y": (-5, 5)}), boxes=5_000)
+    boxes = open_boxes(c)
+    assert len(boxes)
+    half = certified.LEAST * 5
+    assert {tuple(side) for side in boxes[:, 0].tolist()} == {(-5 - half, -5 + half), (5 - half, 5 + half)}
+    for face in (-5.0, 5.0):
+        there = boxes[boxes[:, 0].mean(axis=1) == face][:, 1]
+        assert (there.min(), there.max()) == (-5.0, 5.0)
+        np.testing.assert_allclose(np.diff(there, axis=1).sum(), 10.0)
+
+
 def test_cells_in_a_row_are_joined() -> None:
     kept = np.array([[True, False], [True, True], [False, True], [True, False]])
     edges = [np.arange(5.0), np.array([0.0, 10.0, 20.0])]

@@ -157,6 +157,15 @@ def test_rounding_counts_and_no_more() -> None:
     assert matched(aside, tight).contradictions == (at,)
 
 
+def test_a_kink_is_known_to_the_survey_to_a_millionth_of_a_side() -> None:
+    s = surveyed("absolute-value")
+    certificate, _ = both(s)
+    side = float(s.objective.widths[0])
+    near, far = (with_place(s, 0, [share * side]) for share in (0.9e-6, 1.5e-6))
+    assert matched(near, certificate).regions[0].found_by == (0,)
+    assert matched(far, certificate).contradictions == (0,)
+
+
 def test_what_only_rounding_makes_flat_is_refuted_not_an_error() -> None:
     s = surveyed("quartic")
     certificate, _ = both(s)
@@ -256,6 +265,27 @@ def test_minima_where_there_are_none() -> None:
     assert inside.proof.endswith("That is on the box's edge, and this survey's starts could leave the box.")
 
 
+def test_a_certificate_in_words() -> None:
+    peaks, _ = both(surveyed("peaks"))
+    assert peaks.sentence == (
+        "Proved: f has 3 minima, 3 maxima and 3 saddle points inside the box, and no others. On its edge f has 3 minima, "
+        "1 maximum and 8 saddle points over the closed box. The lowest value over the closed box is proved: -6.5511, at "
+        "(x, y) = (0.22828, -1.6255). Along the box's edge ∇f turns round 3 times: as minima + maxima − saddle points "
+        "inside, a check on the count."
+    )
+    wrong = dataclasses.replace(peaks, winding=5)
+    assert wrong.sentence.endswith(
+        "minima + maxima − saddle points inside is 3: the two contradict each other."
+    )
+    ackley, _ = both(surveyed("ackley"))
+    assert "and no others outside the undecided regions. " in ackley.sentence
+    assert ackley.sentence.endswith("∇f turns round once, so that what is undecided counts for 1.")
+    open_ = dataclasses.replace(
+        peaks, lowest=dataclasses.replace(peaks.lowest, interval=(-7.0, -6.5), proved=False)
+    )
+    assert "The lowest value over the closed box lies between -7 and -6.5." in open_.sentence
+
+
 # Where it is said
 
 
@@ -295,3 +325,49 @@ def test_the_quick_proof_is_the_same_again() -> None:
     assert b is not None
     assert a.boxes == b.boxes
     assert all((p.box == q.box).all() for p, q in zip(a.points, b.points, strict=True))
+
+
+# In the report
+
+
+def test_the_report_says_what_is_proved() -> None:
+    found = dl.explore(dl.formula(*TWO_PI_BOWL), start=[0.3], steps=200, survey_starts=200)
+    assert found.answers.found.startswith("Yes, that is proved. ")
+    assert found.answers.found.endswith("Its value, -0.76208, is the lowest in the box.")
+    assert found.answers.others.endswith("It is proved that the box holds no others.")
+    assert "proof" in found.seconds
+    page = found.html()
+    section = page[page.index("<h2>What is proved</h2>") : page.index("<h2>Do it again</h2>")]
+    assert "Found 4 of the 4 certified minima." in section
+    assert section.count("<tr") == 1 + 4
+    assert "Proved: f has 4 minima and 3 maxima inside the box, and no others." in section
+    assert "at most 4 ulp" in section
+    assert "--save certificate.json\ndescentlab certify --verify certificate.json" in section
+    assert "a count, not a proof" not in page
+
+
+def test_the_report_names_what_no_start_reached() -> None:
+    found = dl.explore(dl.landscape("rastrigin"), start=[0.3, 1.2], learning_rate=0.001, survey_starts=60)
+    assert found.survey.matched is not None
+    missed = len(found.survey.matched.missed)
+    assert found.answers.others.endswith(
+        f"It is proved that there are {missed} more, which no start reached."
+    )
+    page = found.html()
+    assert "a count, not a proof" in page
+    assert page.count('<td class="share">no start</td>') >= 20
+
+
+def test_the_report_of_what_cannot_be_proved_says_why() -> None:
+    found = dl.explore(
+        dl.function(lambda x: (x[0] - 0.5) ** 2, domain={"x": (-2, 2)}),
+        start=[0.3],
+        steps=20,
+        survey_starts=20,
+    )
+    assert found.answers.found.startswith(("Nearly", "Yes, as far as is known."))
+    page = found.html()
+    section = page[page.index("<h2>What is proved</h2>") : page.index("<h2>Do it again</h2>")]
+    assert "Nothing is proved: a proof needs a formula" in section
+    assert "--verify" not in section
+    assert "a count, not a proof" in page

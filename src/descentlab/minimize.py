@@ -191,9 +191,8 @@ def maximize(fun: Objective | Callable[..., float], *args: Any, **settings: Any)
         if callable(slope):
             settings[name] = _negative(slope)
     if settings.get("jac") is True:  # fun returns f and its gradient
-        return minimize(lambda x, *rest: tuple(map(np.negative, fun(x, *rest))), *args, **settings).negated(
-            None
-        )
+        both: Any = fun
+        return minimize(lambda *a: [-np.asarray(u) for u in both(*a)], *args, **settings).negated(None)
     return minimize(_negative(fun), *args, **settings).negated(None)
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from descentlab.certify.balls import Ball, NowhereError, flint, hull
-from descentlab.certify.cover import Budget, Cover, Known, StoppedError
+from descentlab.certify.cover import Budget, Corner, Cover, Known, StoppedError
 from descentlab.certify.result import CertifiedPoint
-from descentlab.certify.roots import Matrix, refined, signs
+from descentlab.certify.roots import Matrix, newton, refined, signs
 from descentlab.certify.spans import BallModel
 from descentlab.errors import InputError, WorkError
 from descentlab.objective import FormulaObjective, Objective
@@ -25,8 +25,10 @@ from descentlab.wording import where
 BITS = 128
 # A point's uniqueness box takes a few pieces; the limit is for wrong claims.
 MOST_PIECES, MOST_SECONDS = 20_000, 30.0
-# The shares of the way from a point's box to its uniqueness box at which Krawczyk's operator is tried.
-_WAYS = (1.0, 0.5, 0.25, 2.0**-4, 2.0**-7, 2.0**-12, 2.0**-20, 2.0**-30)
+# The shares of the uniqueness box in which Krawczyk's operator is tried, if it does not narrow the whole.
+_SHARES = (1.0, 0.5, 0.25, 2.0**-4, 2.0**-7, 2.0**-12, 2.0**-20, 2.0**-30)
+# A point is known well enough once its enclosure is that narrow next to the uniqueness box.
+_NARROW = 2.0**-60
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,9 @@ def _check_shape(domain: np.ndarray, p: CertifiedPoint) -> None:
     within = bool((outer_low <= low).all() and (high <= outer_high).all())
     _claim(within, "uniqueness", "the box is not inside the box of uniqueness")
     _claim(bool((low <= p.point).all() and (p.point <= high).all()), "point", "it is not in its box")
-    _claim(p.value_interval[0] <= p.value <= p.value_interval[1], "value", "it is not in its interval")
+    low_value, high_value = p.value_interval
+    open_ = math.isnan(p.value) and low_value == -math.inf and high_value == math.inf
+    _claim(open_ or low_value <= p.value <= high_value, "value", "it is not in its interval")
     free = outer_low < outer_high
     for i, held in enumerate(p.held):
         bound = domain[i, 0] if held < 0 else domain[i, 1]
@@ -142,11 +146,11 @@ def _check_point(model: BallModel, domain: np.ndarray, p: CertifiedPoint) -> Non
     _claim(
         low >= p.value_interval[0] and high <= p.value_interval[1], "value", f"f is {_digits(value)} there"
     )
+    _check_eigenvalues(hessian, free, p)
     touching = bool((p.held[free] != 0).any())
     if touching:
         # The point may lie on either side of the face: f has to bend the same way all around.
         _, _, hessian = model.tape.curvatures([hull(*map(float, side)) for side in p.box])
-    _check_eigenvalues(hessian, free, p)
     _check_kind(slope, hessian, free, p, touching)
 
 
@@ -163,20 +167,34 @@ def _only_root(model: BallModel, p: CertifiedPoint, free: list[int]) -> list[Bal
     if not free:
         return [flint().arb(float(c)) for c in p.box[:, 0]]
     box = [hull(a, b) for a, b in p.box.tolist()]
-    for share in _WAYS:
-        low = p.box[:, 0] + share * (p.unique_in[:, 0] - p.box[:, 0])
-        high = p.box[:, 1] + share * (p.unique_in[:, 1] - p.box[:, 1])
-        inner = [hull(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
-        try:
-            roots, unique = refined(model.tape, inner, free, box)
-        except NowhereError:
-            continue
-        _claim(roots is not None, "existence", "there is no stationary point")
-        if unique and roots is not None:
-            if share < 1:
-                _check_rest(model, p, tuple(low.tolist()), tuple(high.tolist()))
-            return roots
+    outer = [hull(a, b) for a, b in p.unique_in.tolist()]
+    roots, alone = refined(model.tape, outer, free, box)
+    _claim(roots is not None, "existence", "there is no stationary point")
+    centre = newton(model.tape, [flint().arb(float(c)) for c in p.point], free)
+    for share in _SHARES:
+        low, high = _part(p, [float(u) for u in centre], share, free)
+        part = [hull(a, b) for a, b in zip(low, high, strict=True)]
+        # Where there is one root in the whole, one in a part is the same.
+        found, unique = refined(model.tape, part, free, box)
+        if unique and found is not None:
+            if not alone:
+                _check_rest(model, p, low, high)
+                alone = True
+            if all(u.rad() <= _NARROW * v.rad() for u, v in zip(found, outer, strict=True)):
+                return found
     raise _UnprovedError("existence", "no stationary point could be proved")
+
+
+def _part(p: CertifiedPoint, centre: list[float], share: float, free: list[int]) -> tuple[Corner, Corner]:
+    """Return a part of `unique_in` around `centre`."""
+    low, high = p.unique_in.T.tolist()
+    for i in free:
+        low[i], high[i] = (
+            max(low[i], centre[i] - share * abs(centre[i] - low[i])),
+            min(high[i], centre[i] + share * abs(high[i] - centre[i])),
+        )
+        _claim(low[i] <= high[i], "existence", "no stationary point could be proved")
+    return tuple(low), tuple(high)
 
 
 def _check_rest(model: BallModel, p: CertifiedPoint, low: tuple[float, ...], high: tuple[float, ...]) -> None:
@@ -188,7 +206,6 @@ def _check_rest(model: BallModel, p: CertifiedPoint, low: tuple[float, ...], hig
     try:
         gap = cover.gap(box.low, box.high, held, [Known(low, high, held)])
     except StoppedError:
-        gap = None
         raise _UnprovedError("uniqueness", "it took too many pieces") from None
     _claim(gap is None, "uniqueness", "there may be another stationary point in the box of uniqueness")
 

@@ -120,6 +120,8 @@ def rough(u: Ball) -> Ball:
 def power(u: Ball, v: Ball) -> Ball:
     if u < 0 and not v.contains_integer():
         raise NowhereError
+    if u == 0 and v > 0:
+        return u
     # Of a negative number the lab's power is defined for no exponent but whole ones, which are never alone.
     return u**v if u > 0 else nan()
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from descentlab.certify.balls import Ball, NowhereError, flint, hull
-from descentlab.certify.roots import Matrix, krawczyk, refined
+from descentlab.certify.roots import Matrix, krawczyk, refined, signs
 from descentlab.certify.spans import BallModel
 
 # Pieces smaller than this share of the box's sides are left: doubles end not far below.
@@ -66,12 +66,16 @@ class Known:
 
 @dataclass(frozen=True)
 class Gap:
-    """A piece that is not accounted for. found: it is proved to hold a stationary point that nobody listed."""
+    """A piece that is not accounted for, and why.
+
+    reason: "found" if it is proved to hold a stationary point that nobody listed, or one where f is below the floor;
+    "open" if f is defined there, or only in part of it; "undefined" if not even that can be told.
+    """
 
     low: Corner
     high: Corner
     held: tuple[int, ...]
-    found: bool
+    reason: str
 
     @property
     def middle(self) -> Corner:
@@ -127,14 +131,28 @@ class Cover:
                 continue
             sizes = [(b[i] - a[i]) / self.widths[i] for i in free]
             if not sizes or max(sizes) < SMALLEST:
-                return Gap(a, b, held, False)
+                return self._left(a, b, held)
             side = free[sizes.index(max(sizes))]
             cut = _cut(a, b, side, known)
             if not a[side] < cut < b[side]:
-                return Gap(a, b, held, False)
+                return self._left(a, b, held)
             pieces.append(_Piece(a, (*b[:side], cut, *b[side + 1 :]), known))
             pieces.append(_Piece((*a[:side], cut, *a[side + 1 :]), b, known))
         return None
+
+    def _left(self, low: Corner, high: Corner, held: tuple[int, ...]) -> Gap:
+        """Return a piece too small to be cut, with the reason."""
+        middle = tuple(0.5 * a + 0.5 * b for a, b in zip(low, high, strict=True))
+        found = [self.spans.at(x) for x in (middle, low, high)]
+        if self.floor is not None:
+            below = any(bounds is not None and bounds[1] < self.floor for bounds in found)
+            return Gap(low, high, held, "found" if below else "open")
+        try:
+            value, _ = self.tape.slopes([hull(a, b) for a, b in zip(low, high, strict=True)])
+        except NowhereError:
+            return Gap(low, high, held, "undefined")
+        partly = any(bounds is None for bounds in found) and any(bounds is not None for bounds in found)
+        return Gap(low, high, held, "open" if value.is_finite() or partly else "undefined")
 
     def _examine(
         self, piece: _Piece, free: list[int], held: tuple[int, ...], known: list[Known]
@@ -204,8 +222,10 @@ class Cover:
             return piece.low, piece.high
         if any(_mean_value(steep[i], hessian[i], x, centre) for i in free):
             return None
-        if self.floor is not None and _second_order(middle, steep, hessian, x, centre, free) >= self.floor:
-            return None
+        if self.floor is not None:
+            bends_down = any(hessian[i][i] < 0 for i in free)
+            if bends_down or _second_order(middle, steep, hessian, x, centre, free) >= self.floor:
+                return None
         image = krawczyk(self.tape, x, free, hessian, centre, steep)
         if image is None:
             return piece.low, piece.high
@@ -220,8 +240,8 @@ class Cover:
 
     def _corner(self, piece: _Piece, value: Ball, slope: list[Ball], held: tuple[int, ...]) -> Gap | None:
         if self.floor is None:
-            return Gap(piece.low, piece.high, held, not self._may_leave(slope, held))
-        return None if value >= self.floor else Gap(piece.low, piece.high, held, bool(value < self.floor))
+            return Gap(piece.low, piece.high, held, "open" if self._may_leave(slope, held) else "found")
+        return None if value >= self.floor else self._left(piece.low, piece.high, held)
 
     @staticmethod
     def _may_leave(slope: list[Ball], held: tuple[int, ...]) -> bool:
@@ -244,8 +264,11 @@ class Cover:
         if any(_meets(k, _Piece(low, high, []), held) for k in known):
             return low, high
         if self.floor is not None:
-            return None if value >= self.floor else Gap(low, high, held, bool(value < self.floor))
-        return Gap(low, high, held, not self._may_leave(slope, held))
+            counted = signs(self.tape.curvatures(roots)[2], free)
+            if value >= self.floor or (counted is not None and counted[0] > 0):
+                return None
+            return Gap(low, high, held, "found" if value < self.floor else "open")
+        return Gap(low, high, held, "open" if self._may_leave(slope, held) else "found")
 
 
 def _meets(k: Known, piece: _Piece, held: tuple[int, ...]) -> bool:

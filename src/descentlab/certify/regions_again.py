@@ -37,7 +37,7 @@ def within(
             budget.spend()
             bounds = model.spans.bounds(a, b)
             middle = [0.5 * p + 0.5 * q for p, q in zip(a, b, strict=True)]
-            at_middle = model.spans.bounds(middle, middle, continuous=True)
+            at_middle = model.spans.at(middle)
         except StoppedError:
             return None
         except NowhereError:
@@ -89,7 +89,7 @@ def holds_minimum(
 
 
 def _lowest(model: BallModel, places: Sequence[np.ndarray]) -> Span | None:
-    found = [model.spans.bounds(x.tolist(), x.tolist(), continuous=True) for x in places]
+    found = [model.spans.at(x.tolist()) for x in places]
     usable = [bounds for bounds in found if bounds is not None]
     return min(usable, key=lambda bounds: float(bounds[1])) if usable else None
 

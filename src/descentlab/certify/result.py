@@ -58,6 +58,11 @@ class CertifiedPoint:
     def on_boundary(self) -> bool:
         return bool(self.held.any())
 
+    @property
+    def touches(self) -> bool:
+        """Whether the point lies within rounding of a face, on it or beside it, and counts as on it."""
+        return bool(((self.held != 0) & (self.box[:, 0] < self.box[:, 1])).any())
+
 
 @dataclass(frozen=True)
 class Region:

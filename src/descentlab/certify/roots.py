@@ -16,6 +16,7 @@ from descentlab.certify.tape import Tape
 
 # Krawczyk's operator squares the width of a box once it is small; before that it may shrink slowly.
 ROUNDS, STALE = 200, 0.97
+STEPS = 12
 # A box that small next to the one begun with is small enough.
 NARROWED = 2.0**-90
 
@@ -110,6 +111,28 @@ def refined(
         if not narrower or (small and unique and all(inside[i].contains(x[i]) for i in free if inside)):
             break
     return x, unique
+
+
+def newton(tape: Tape, x: list[Ball], free: Sequence[int]) -> list[Ball]:
+    """Return a point near a root close to x, without proof, by Newton's method in the precision in force."""
+    for _ in range(STEPS):
+        try:
+            _, slope, hessian = tape.curvatures(x)
+        except NowhereError:
+            return x
+        inverse = _inverse([[float(hessian[i][j]) for j in free] for i in free])
+        if inverse is None or not all(slope[i].is_finite() for i in free):
+            return x
+        step = [
+            sum((flint().arb(y) * slope[j] for y, j in zip(row, free, strict=True)), flint().arb(0))
+            for row in inverse
+        ]
+        if all(float(u) == 0 for u in step):
+            return x
+        x = list(x)
+        for i, u in zip(free, step, strict=True):
+            x[i] = (x[i] - u).mid()
+    return x
 
 
 def signs(hessian: Matrix, free: Sequence[int], shift: float = 0.0) -> tuple[int, int] | None:

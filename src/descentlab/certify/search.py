@@ -52,6 +52,8 @@ MOST_REFINED = 1_000
 THIN = 1 / 8
 # Slopes that cannot be told from underflow.
 FLAT_SLOPE = 1e-290
+# More than sums of products lose by underflow, in up to a hundred dimensions.
+UNDERFLOW = 2.0**-1060
 # A box this many times longer than wide is cut across.
 MOST_SLENDER = 256
 # A box that Krawczyk's operator shrinks to this share is examined again before it is split.
@@ -232,7 +234,7 @@ class Search:
         reach = np.maximum(wide.high - centre, centre - wide.low) * (1 + 2.0**-50)
         steep = np.maximum(np.abs(around.hessian.lo), np.abs(around.hessian.hi))
         steep[~smooth] = np.nan
-        spread = np.einsum("nij,nj->ni", steep, reach) * (1 + 2.0**-45)
+        spread = np.einsum("nij,nj->ni", steep, reach) * (1 + 2.0**-45) + UNDERFLOW
         rises, falls = (middle.gradient.lo > spread) & sure, (middle.gradient.hi < -spread) & sure
         empty = np.zeros(len(boxes), bool)
         if self.lowest:
@@ -303,6 +305,7 @@ class Search:
         fall_first = np.where(whole.trouble.undefined, np.nan, (first * reach).sum(axis=1))
         fall_second = np.where(smooth, (slope * reach).sum(axis=1) + bend, np.nan)
         fall = np.fmin(fall_first, fall_second) * (1 + 2.0**-40) + np.abs(middle.value.lo) * 2.0**-51
+        fall += UNDERFLOW
         return np.asarray(middle.value.lo - fall)
 
     @staticmethod

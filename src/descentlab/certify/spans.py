@@ -62,6 +62,13 @@ class Spans:
             return None
         return results[self._program.outputs[0]]
 
+    def at(self, x: Sequence[float]) -> Span | None:
+        """Return bounds of f at one point, None where it is not defined or not bounded."""
+        try:
+            return self.bounds(x, x, continuous=True)
+        except NowhereError:
+            return None
+
 
 def _apply(op: Operation, results: list[Span]) -> Span:
     arguments = [results[a] for a in op.arguments]
@@ -83,7 +90,7 @@ def _whole(name: str, arguments: list[Span]) -> bool:
     if name in ("sign", "step"):
         return bool(low > 0 or high < 0)
     if name == "power":
-        return bool(low > 0)
+        return bool(low > 0 or (low >= 0 and arguments[1][0] > 0))
     if name == "atan2":
         return bool(low > 0 or high < 0 or arguments[1][0] > 0)
     least, most = (-1, 1) if name == "acos" else _INCREASING.get(name, (None, None))

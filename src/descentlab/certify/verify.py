@@ -217,6 +217,8 @@ class _Checker:
             if not self._is_narrow(low, high):
                 return FAILS, "its interval is too wide to be called proved"
             return self._proved_lowest(low, high)
+        if low == np.inf:
+            return UNCHECKED, "f has no value anywhere, it says"
         if low == -np.inf:
             return self._attained(low, high, np.inf)
         # Nothing may be below the lower end.
@@ -245,7 +247,9 @@ class _Checker:
         values = self.f.value(self.f.domain[:, 0] + random * self.f.widths)
         values = values[np.isfinite(values)]
         spread = (
-            float(np.median(values) - min(values.min(), low)) if len(values) and np.isfinite(low) else 0.0
+            float(np.quantile(values, 0.75) - min(values.min(), low))
+            if len(values) and np.isfinite(low)
+            else 0.0
         )
         return bool(high - low <= DIGITS * max(abs(high), spread))
 
@@ -258,7 +262,7 @@ class _Checker:
         places = [p.point for p in minimizers] + [x for r in regions for x in (r.point, *r.box.T)]
         with flint().ctx.workprec(BITS):
             for x in places:
-                bounds = self.model.spans.bounds(x.tolist(), x.tolist(), continuous=True)
+                bounds = self.model.spans.at(x.tolist())
                 if bounds is not None and bounds[1] <= high:
                     return held
         return UNCHECKED, "no point was met where f is as low as its upper end"
@@ -287,7 +291,8 @@ class _Checker:
                 for low, high, held in faces(self.sides):
                     gap = cover.gap(low, high, held, parts)
                     if gap is not None:
-                        return FAILS, self._words(gap, floor), cover.attained
+                        sure = gap.reason == "found" or (gap.reason == "open" and floor is None)
+                        return FAILS if sure else UNCHECKED, self._words(gap, floor), cover.attained
         except StoppedError:
             why = "boxes" if budget.used > budget.boxes else "seconds"
             return UNCHECKED, f"it would take too many {why}", cover.attained
@@ -299,9 +304,11 @@ class _Checker:
     def _words(self, gap: Gap, floor: float | None) -> str:
         at = where(self.f, gap.middle)
         if floor is not None:
-            return f"f {'is' if gap.found else 'may be'} below {floor!r} near {at}"
-        if gap.found:
+            return f"f {'is' if gap.reason == 'found' else 'may be'} below {floor!r} near {at}"
+        if gap.reason == "found":
             return f"there is another stationary point at {at}"
+        if gap.reason == "undefined":
+            return f"f may be undefined near {at}, which balls could not tell"
         return f"nothing is proved about {at}, and no region says so"
 
 

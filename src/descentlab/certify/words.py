@@ -133,6 +133,8 @@ def turns(certificate: Certificate) -> str:
     said = f"Along the box's edge ∇f turns round {how_often}"
     if times == total and not counts.get("unknown"):
         return f"{said}: as minima + maxima − saddle points inside, a check on the count."
+    if any(point.touches for point in certificate.boundary):
+        return f"{said}; whether points within rounding of the edge count is open."
     if certificate.undecided or counts.get("unknown"):
         return f"{said}, so that what is undecided counts for {times - total:,}."
     return f"{said}, but minima + maxima − saddle points inside is {total:,}: the two contradict each other."

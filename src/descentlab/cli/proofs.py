@@ -35,6 +35,18 @@ Boxes = Annotated[
 ]
 
 
+Starts = Annotated[
+    str | None,
+    typer.Option(
+        "--starts",
+        help="Where nothing can be proved: how many starts the survey takes. Default: 1000.",
+        metavar="N",
+        rich_help_panel=PROOF,
+        show_default=False,
+    ),
+]
+
+
 def _seconds(default: int) -> Any:
     return typer.Option(
         "--seconds",
@@ -164,16 +176,7 @@ def minimize(
     dim: o.Dim = None,
     boxes: Boxes = "5000000",
     seconds: Annotated[str, _seconds(10)] = "10",
-    starts: Annotated[
-        str,
-        typer.Option(
-            "--starts",
-            help="Where nothing can be proved: how many starts the survey takes. Default: 1000.",
-            metavar="N",
-            rich_help_panel=PROOF,
-            show_default=False,
-        ),
-    ] = "1000",
+    starts: Starts = None,
     seed: o.Seed = "0",
     json: o.Json = False,
 ) -> None:
@@ -193,16 +196,7 @@ def maximize(
     dim: o.Dim = None,
     boxes: Boxes = "5000000",
     seconds: Annotated[str, _seconds(10)] = "10",
-    starts: Annotated[
-        str,
-        typer.Option(
-            "--starts",
-            help="Where nothing can be proved: how many starts the survey takes. Default: 1000.",
-            metavar="N",
-            rich_help_panel=PROOF,
-            show_default=False,
-        ),
-    ] = "1000",
+    starts: Starts = None,
     seed: o.Seed = "0",
     json: o.Json = False,
 ) -> None:
@@ -219,7 +213,7 @@ def _extreme(verb: str, *, target: str, json: bool, **given: Any) -> None:
 
     f = read.read_objective(target, given["domain"], given["variables"], given["dim"])
     settings: dict[str, Any] = {
-        "starts": read.read_whole(given["starts"], "number of starts"),
+        "starts": None if given["starts"] is None else read.read_whole(given["starts"], "number of starts"),
         "boxes": read.read_whole(given["boxes"], "number of boxes"),
         "seconds": read.read_number(given["seconds"], "number of seconds"),
         "seed": read.read_whole(given["seed"], "seed"),

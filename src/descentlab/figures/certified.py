@@ -97,12 +97,13 @@ def open_boxes(certificate: Certificate) -> Array:
     parts = [np.empty((0, f.dim, 2))]
     for region in certificate.undecided:
         width = np.diff(region.box, axis=1)[:, 0]
-        if f.dim in CELLS and (width > 2 * side).any() and region.boxes > 1:
-            parts.append(_cells(certificate, region))
-            continue
         middle = region.box.mean(axis=1)
         half = np.maximum(width, side) / 2
-        parts.append(np.stack([middle - half, middle + half], axis=1)[None])
+        seen = np.stack([middle - half, middle + half], axis=1)[None]
+        if f.dim in CELLS and (width > 2 * side).any() and region.boxes > 1:
+            cells = _cells(certificate, region)
+            seen = np.where((width < side)[:, None], seen, cells)
+        parts.append(seen)
     return np.concatenate(parts)
 
 
@@ -129,18 +130,31 @@ def _cells(certificate: Certificate, region: Region) -> Array:
 
 def _may_hold(model: Model, certificate: Certificate, boxes: Array) -> NDArray[np.bool_]:
     """Tell which boxes (n, dim, 2) may hold a stationary point, of f or of f on a face, that is not certified."""
+    maybe = _may_vanish(model, certificate, boxes)
+    alone = np.array([p.unique_in for p in certificate.points]).reshape(-1, boxes.shape[1], 2)
+    met = np.full(len(boxes), -1)
+    for k, hole in enumerate(alone):
+        meets = maybe & ((boxes[:, :, 0] < hole[:, 1]) & (boxes[:, :, 1] > hole[:, 0])).all(axis=1)
+        met[meets] = np.where(met[meets] == -1, k, -2)  # what meets two is left as it is
+    known = np.flatnonzero(met >= 0)
+    rest = [_without(boxes[i], alone[met[i]]) for i in known]
+    if rest:
+        open_ = _may_vanish(model, certificate, np.concatenate(rest))
+        owner = np.repeat(known, [len(pieces) for pieces in rest])
+        maybe[known] = False
+        np.logical_or.at(maybe, owner, open_)
+    return maybe
+
+
+def _may_vanish(model: Model, certificate: Certificate, boxes: Array) -> NDArray[np.bool_]:
+    """Tell on which boxes (n, dim, 2) the gradient is not proved to be other than zero."""
+    if not len(boxes):
+        return np.zeros(0, bool)
     slopes = model.slopes(boxes[:, :, 0], boxes[:, :, 1])
     # On a face the slope across it does not matter.
     inside = (boxes[:, :, 0] > certificate.domain[:, 0]) & (boxes[:, :, 1] < certificate.domain[:, 1])
     sloping = (((slopes.gradient.lo > 0) | (slopes.gradient.hi < 0)) & inside).any(axis=1)
-    maybe = ~sloping | slopes.trouble.undefined | slopes.trouble.kinked
-    for p in certificate.points:
-        alone = p.unique_in
-        meets = maybe & ((boxes[:, :, 0] <= alone[:, 1]) & (boxes[:, :, 1] >= alone[:, 0])).all(axis=1)
-        for i in np.flatnonzero(meets):
-            rest = _without(boxes[i], alone)
-            maybe[i] = bool(len(rest)) and bool(_may_hold(model, certificate, rest).any())
-    return maybe
+    return np.asarray(~sloping | slopes.trouble.undefined | slopes.trouble.kinked)
 
 
 def _without(box: Array, hole: Array) -> Array:
