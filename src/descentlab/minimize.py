@@ -191,13 +191,17 @@ def maximize(fun: Objective | Callable[..., float], *args: Any, **settings: Any)
         if callable(slope):
             settings[name] = _negative(slope)
     if settings.get("jac") is True:  # fun returns f and its gradient
-        both: Any = fun
-        return minimize(lambda *a: [-np.asarray(u) for u in both(*a)], *args, **settings).negated(None)
+        both: Any = _negative_pair(fun)
+        return minimize(both, *args, **settings).negated(None)
     return minimize(_negative(fun), *args, **settings).negated(None)
 
 
 def _negative(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args: -np.asarray(f(*args))
+
+
+def _negative_pair(f: Any) -> Callable[..., Any]:
+    return lambda *args: [-np.asarray(u) for u in f(*args)]
 
 
 def _proved(f: FormulaObjective, found: Bounded, call: Call) -> Minimization:
