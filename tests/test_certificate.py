@@ -343,6 +343,10 @@ TAMPERED: dict[str, tuple[Callable[[Certificate], Certificate], str]] = {
         "lowest value",
     ),
     "too wide to be proved": (lambda c: with_lowest(interval=(-2.0, 0.0))(c), "lowest value"),
+    "wider than rounding": (
+        lambda c: with_lowest(interval=(c.lowest.interval[0] - 1e-6, c.lowest.interval[1]))(c),
+        "lowest value",
+    ),
     "no minimizer": (with_lowest(minimizers=()), "lowest value"),
     "other minimizer": (lambda c: with_lowest(minimizers=(c.points[1],))(c), "lowest value"),
 }
@@ -511,6 +515,14 @@ def test_what_is_no_certificate_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "c.json"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(dl.InputError, match="not a certificate"):
+        document.read(file)
+
+
+def test_a_name_that_occurs_twice_is_refused(camel: Certificate, tmp_path: Path) -> None:
+    file = written(camel, tmp_path)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('"version": 1,', '"version": 1, "version": 1,'), encoding="utf-8")
+    with pytest.raises(dl.InputError, match="occurs twice"):
         document.read(file)
 
 

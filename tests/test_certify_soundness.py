@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -35,8 +36,8 @@ def hunt(seed: int, count: int, limits: Limits, most: int) -> tuple[int, int, in
 @pytest.mark.parametrize(
     ("seed", "count", "limits", "most"),
     [
-        (5, 120, Limits(boxes=5_000, waiting=50_000, seconds=5), 6),
-        pytest.param(6, 1500, FEW, 25, marks=pytest.mark.slow),
+        (5, 90, Limits(boxes=5_000, waiting=50_000, seconds=5), 6),
+        pytest.param(6, 1000, FEW, 25, marks=pytest.mark.slow),
     ],
     ids=["fast", "slow"],
 )
@@ -48,7 +49,7 @@ def test_random_formulas(seed: int, count: int, limits: Limits, most: int) -> No
     assert roots > 0.3 * most * count
 
 
-@pytest.mark.parametrize(("seed", "count"), [(31, 25), pytest.param(32, 300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("seed", "count"), [(31, 15), pytest.param(32, 200, marks=pytest.mark.slow)])
 def test_certificates_of_random_formulas(seed: int, count: int) -> None:
     """The lowest value and its minimizers, and the regions that boxes left undecided are joined to."""
     proved = 0
@@ -147,6 +148,8 @@ def test_constants_beyond_doubles_warn_of_nothing() -> None:
         ("exp(x)*1e300", {"x": (0, 3)}, ["maximum", "minimum"]),
         ("0.1*x^2 - 0.3*x", {"x": (0, 3)}, ["maximum", "maximum", "minimum"]),
         ("max(x, x)", {"x": (-1, 1)}, ["maximum", "minimum"]),
+        # The only stationary point lies at 1.0002, beside the box, and is proved to be there.
+        ("x^4/4 - 1.0002*x^3/3 + x^2/2 - 1.0002*x", {"x": (-1, 1)}, ["maximum", "minimum"]),
         ("erf(30*x) + x^2", {"x": (-1, 1)}, ["maximum", "maximum", "minimum"]),
         ("x^2 + y^2 + z^2 + w^2", dict.fromkeys("xyzw", (-1, 1)), None),
         (
@@ -186,7 +189,6 @@ def test_by_hand_and_complete(text: str, box: Box, kinds: list[str] | None) -> N
         ("x*y + y^4 + x/10^7", {"x": (0, 1), "y": (-1, 1)}),
         ("abs(x) + abs(y)", {"x": (-1, 1), "y": (0, 1)}),
         ("exp(-1/x^2)", {"x": (-1, 1)}),
-        ("x^2*sin(1/x)", {"x": (-1, 1)}),
         ("sin(x)", {"x": (1e18, 1e18 + 1000)}),
         ("cos(1e8*x)", {"x": (1e6, 1e6 + 1e-6)}),
         ("exp(1000*x)", {"x": (-1, 1)}),
@@ -205,3 +207,44 @@ def test_the_winding_number_is_no_check_where_a_point_touches_the_edge(side: int
     (summit,) = [p for p in certificate.boundary if p.kind == "maximum" and p.value > 4.9]
     assert summit.touches == (side > 0)
     assert "contradict" not in turns(certificate)
+
+
+def faces_with_a_point(a: np.ndarray, b: np.ndarray) -> set[tuple[int, ...]]:
+    """Return the faces of [−1, 1]ⁿ with a stationary point of xᵀax/2 + bx, and slopes into the box of one sign.
+
+    Faces are written as −1 or 1 for a coordinate held at a bound, 0 for a free one.
+    """
+    found = set()
+    for held in itertools.product((-1, 0, 1), repeat=len(b)):
+        x, free = np.array(held, float), np.array(held) == 0
+        if free.any():
+            x[free] = np.linalg.solve(a[np.ix_(free, free)], -(b + a @ x)[free])
+        inward = (-(a @ x + b) * held)[~free]
+        if (np.abs(x[free]) < 1).all() and ((inward > 0).all() or (inward < 0).all()):
+            found.add(held)
+    return found
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 4, 5])
+def test_all_faces_of_quadratic_functions(dim: int) -> None:
+    """Every face of the box is solved by hand: 3ⁿ linear systems."""
+    rng = np.random.default_rng(dim)
+    names = [f"x{i + 1}" for i in range(dim)]
+    for definite in (False, False, True):
+        a = rng.integers(-9, 10, (dim, dim)).astype(float)
+        a = a @ a.T / 4 + np.eye(dim) if definite else a + a.T + np.diag(rng.choice([-7.0, 7.0], dim))
+        b = rng.integers(-5, 6, dim) + 0.375
+        terms = [f"({a[i, j] / 2})*{names[i]}*{names[j]}" for i in range(dim) for j in range(dim)]
+        text = " + ".join([*terms, *(f"({slope})*{name}" for slope, name in zip(b, names, strict=True))])
+        f = Drawn(text, dict.fromkeys(names, (-1, 1)), "by hand").objective()
+        certificate = certify(f, seconds=20)
+        assert certificate.complete
+        held = [tuple(int(h) for h in p.held) for p in (*certificate.points, *certificate.boundary)]
+        assert len(held) == len(set(held))
+        assert set(held) == faces_with_a_point(a, b)
+        best = min(_value(a, b, np.array(x)) for x in itertools.product((-1, 1), repeat=dim))
+        assert certificate.lowest.interval[0] <= best
+
+
+def _value(a: np.ndarray, b: np.ndarray, x: np.ndarray) -> float:
+    return float(x @ a @ x / 2 + b @ x)

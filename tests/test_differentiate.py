@@ -16,10 +16,10 @@ from descentlab.formula.functions import TABLE, KnownFunction
 from descentlab.objective import FormulaObjective
 from descentlab.program import NUMPY, Program, compile_program, run
 from formula_generator import formulas
-from proof_adversary import BITS, exact_run
+from proof_adversary import BITS, by_sympy, exact_run
 from test_functions import DOMAINS
 
-# Differences over 2·2⁻⁷⁰ err by 2⁻¹⁴⁰ of the next derivatives; 300 bits leave 2⁻¹⁶⁰ of the second difference.
+# Differences over 2·2⁻⁷⁰ err by 2⁻¹⁴⁰ of the next derivatives; 600 bits leave 2⁻⁴⁶⁰ of the second difference.
 STEP = arb(2) ** -70
 CLOSE = 1e-25
 X, Y = Symbol("x"), Symbol("y")
@@ -33,6 +33,7 @@ def _bits() -> None:
 def differences(program: Program, x: list[arb]) -> list[arb] | None:
     """Return gradient and upper triangle of the Hessian from values alone; None if f is not defined around x."""
     d = len(x)
+    flint.ctx.prec = 2 * BITS
 
     def value(*moves: int) -> arb:
         return exact_run(program, [u + move * STEP for u, move in zip(x, moves, strict=True)])[0]
@@ -55,6 +56,7 @@ def differences(program: Program, x: list[arb]) -> list[arb] | None:
                     s * t * value(*moved(**{f"i{i}": s, f"i{j}": t})) for s in (1, -1) for t in (1, -1)
                 ]
                 hessian.append(sum(corners, arb(0)) / (4 * STEP**2))
+    flint.ctx.prec = BITS
     every = [middle, *gradient, *hessian]
     return every if all(u.is_finite() for u in every) else None
 
@@ -67,18 +69,15 @@ def agree(mine: list[arb], other: list[arb]) -> bool:
     )
 
 
-def sympys(f: FormulaObjective, x: list[arb]) -> list[arb]:
-    return exact_run(f.program, x) + exact_run(f.hessian_program, x)
-
-
 def compare(f: FormulaObjective, points: np.ndarray) -> tuple[int, int]:
     """Compare at points (n, dim); return how many were compared with SymPy's and with differences."""
     program = derivatives(f.value_program)
     assert len(program.outputs) == 1 + f.dim + f.dim * (f.dim + 1) // 2
+    slopes, bends = by_sympy(f)
     with_sympy = with_differences = 0
     for point in points:
         x = [arb(float(v)) for v in point]
-        mine, theirs = exact_run(program, x), sympys(f, x)
+        mine, theirs = exact_run(program, x), exact_run(slopes, x) + exact_run(bends, x)
         if all(u.is_finite() for u in (*mine, *theirs)):
             with_sympy += 1
             assert agree(mine, theirs), (f.text, point, mine, theirs)

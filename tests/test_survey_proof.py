@@ -268,10 +268,11 @@ def test_minima_where_there_are_none() -> None:
 def test_a_certificate_in_words() -> None:
     peaks, _ = both(surveyed("peaks"))
     assert peaks.sentence == (
-        "Proved: f has 3 minima, 3 maxima and 3 saddle points inside the box, and no others. On its edge f has 3 minima, "
-        "1 maximum and 8 saddle points over the closed box. The lowest value over the closed box is proved: -6.5511, at "
-        "(x, y) = (0.22828, -1.6255). Along the box's edge ∇f turns round 3 times: as minima + maxima − saddle points "
-        "inside, a check on the count."
+        "Proved: f has 3 minima, 3 maxima and 3 saddle points inside the box, and no others. "
+        "On its edge f has 3 minima, 1 maximum and 8 saddle points over the closed box. "
+        "The lowest value over the closed box is proved: -6.5511, at (x, y) = (0.22828, -1.6255). "
+        "Along the box's edge ∇f turns round 3 times: as minima + maxima − saddle points inside, "
+        "a check on the count."
     )
     wrong = dataclasses.replace(peaks, winding=5)
     assert wrong.sentence.endswith(
@@ -307,6 +308,10 @@ def test_it_is_in_the_json() -> None:
     assert len(data["matched"]["minima"]) == 6
     assert data["matched"]["certificate"]["counts"] == {"minimum": 3, "maximum": 3, "saddle": 3}
     assert data["matched"]["minima"][0]["found_by"] == [0]
+    assert data["matched"]["all_found"] is True
+    # The same survey gives the same text, whatever the clock says.
+    again = dl.survey(dl.landscape("peaks"), 200)
+    assert as_data(again) == data
     assert as_data(dl.survey(dl.landscape("sphere", 4), 20))["matched"] is None
 
 
@@ -316,6 +321,13 @@ def test_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     show_survey(surveyed("cosine-bowl"))
     printed = " ".join(capsys.readouterr().out.split())
     assert surveyed("cosine-bowl").proof in printed
+    # Estimates give way to what is proved.
+    assert "minima there are the 4 found, which is proved" in printed
+    assert "all minima were seen" not in printed
+    show_survey(surveyed("rastrigin", starts=60))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Missing: (x, y) = (0, 0), f = 0" in printed
+    assert "all minima were seen with probability" in printed
 
 
 def test_the_quick_proof_is_the_same_again() -> None:

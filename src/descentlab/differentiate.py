@@ -19,34 +19,47 @@ import sympy
 from sympy import Expr
 
 from descentlab.formula.functions import BY_NAME
-from descentlab.program import Operation, Program, compile_program, to_double
+from descentlab.program import Operation, Program, check_length, compile_program, to_double
 
 
-def derivatives(program: Program) -> Program:
+def gradient(program: Program, what: str = "gradient") -> Program:
+    """Return the program of (f, ∂f/∂x_1, …, ∂f/∂x_n). `program` has one output.
+
+    Raises InputError if it takes more than 20,000 operations; `what` is named then.
+    """
+    builder = _Builder(program.operations, what)
+    value = program.outputs[0]
+    partials = builder.gradient(value, len(program.names))
+    return Program(program.names, tuple(builder.operations), (value, *partials)).pruned()
+
+
+def derivatives(program: Program, what: str = "Hessian") -> Program:
     """Return the program of (f, ∂f/∂x_1, …, ∂f/∂x_n, upper triangle of the Hessian, row by row).
 
-    `program` has one output. A second derivative that is zero is the constant 0.
+    `program` has one output. A second derivative that is zero is the constant 0. Raises as `gradient` does.
     """
-    builder = _Builder(program.operations)
+    builder = _Builder(program.operations, what)
     value = program.outputs[0]
     variables = len(program.names)
-    gradient = builder.gradient(value, variables)
+    partials = builder.gradient(value, variables)
     hessian = [
-        entry for i, partial in enumerate(gradient) for entry in builder.gradient(partial, variables)[i:]
+        entry for i, partial in enumerate(partials) for entry in builder.gradient(partial, variables)[i:]
     ]
-    return Program(program.names, tuple(builder.operations), (value, *gradient, *hessian)).pruned()
+    return Program(program.names, tuple(builder.operations), (value, *partials, *hessian)).pruned()
 
 
 class _Builder:
     """Appends operations to a program, each distinct one once, leaving out what 0 and 1 make superfluous."""
 
-    def __init__(self, operations: tuple[Operation, ...]) -> None:
+    def __init__(self, operations: tuple[Operation, ...], what: str) -> None:
+        self._what = what
         self.operations = list(operations)
         self._known = {operation: i for i, operation in enumerate(operations)}
         self.zero, self.one = self.constant(sympy.S.Zero), self.constant(sympy.S.One)
 
     def emit(self, operation: Operation) -> int:
         if operation not in self._known:
+            check_length(len(self.operations), self._what)
             self._known[operation] = len(self.operations)
             self.operations.append(operation)
         return self._known[operation]

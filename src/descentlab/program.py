@@ -73,7 +73,6 @@ class Program:
         outputs = tuple(range(first, first + len(extra)))
         return Program(self.names, self.operations + extra, outputs)
 
-
     def pruned(self) -> Program:
         """Return the same program without operations that no output reads."""
         read = set(self.outputs)
@@ -194,6 +193,15 @@ def compile_program(expressions: Sequence[Expr], names: Sequence[str], what: str
     return Program(tuple(names), tuple(builder.operations), outputs)
 
 
+def check_length(operations: int, what: str) -> None:
+    """Raise InputError if a program with so many operations is to take one more."""
+    if operations >= MOST_OPERATIONS:
+        raise InputError(
+            f"The {what} needs more than {MOST_OPERATIONS:,} operations. "
+            "Use a shorter formula, or give the objective as a Python function."
+        )
+
+
 class _Builder:
     """Collects operations, each distinct one once (value numbering)."""
 
@@ -206,11 +214,7 @@ class _Builder:
 
     def emit(self, operation: Operation) -> int:
         if operation not in self._known:
-            if len(self.operations) >= MOST_OPERATIONS:
-                raise InputError(
-                    f"The {self._what} needs more than {MOST_OPERATIONS:,} operations. "
-                    "Use a shorter formula, or give the objective as a Python function."
-                )
+            check_length(len(self.operations), self._what)
             self._known[operation] = len(self.operations)
             self.operations.append(operation)
         return self._known[operation]

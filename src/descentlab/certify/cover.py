@@ -102,13 +102,19 @@ class Cover:
     """Cuts up one face of the box (or the whole box) and accounts for every piece.
 
     floor: None to account for every stationary point; else a number, to account for every point where f may be lower.
+    bottom: what f is said never to be below.
     """
 
     def __init__(
-        self, model: BallModel, widths: Sequence[float], budget: Budget, floor: float | None = None
+        self,
+        model: BallModel,
+        widths: Sequence[float],
+        budget: Budget,
+        floor: float | None = None,
+        bottom: float = -math.inf,
     ) -> None:
         self.tape, self.spans, self.widths = model.tape, model.spans, widths
-        self.budget, self.floor = budget, floor
+        self.budget, self.floor, self.bottom = budget, floor, bottom
         # The lowest upper bound of f at a point that was met.
         self.attained = math.inf
 
@@ -145,7 +151,7 @@ class Cover:
         middle = tuple(0.5 * a + 0.5 * b for a, b in zip(low, high, strict=True))
         found = [self.spans.at(x) for x in (middle, low, high)]
         if self.floor is not None:
-            below = any(bounds is not None and bounds[1] < self.floor for bounds in found)
+            below = any(bounds is not None and bounds[1] < self.bottom for bounds in found)
             return Gap(low, high, held, "found" if below else "open")
         try:
             value, _ = self.tape.slopes([hull(a, b) for a, b in zip(low, high, strict=True)])

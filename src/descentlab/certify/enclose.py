@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from descentlab.certify import intervals
 from descentlab.certify.functions import TABLE
-from descentlab.certify.intervals import Array, Interval, Trouble
+from descentlab.certify.intervals import FEW, Array, Interval, Trouble
 from descentlab.differentiate import derivatives
 from descentlab.program import Operation, Program
 
@@ -25,6 +26,16 @@ class Enclosure:
     gradient: Interval
     hessian: Interval | None
     trouble: Trouble
+
+    def __getitem__(self, index: NDArray[np.generic] | slice) -> Enclosure:
+        """Return what is known of some of the boxes."""
+        hessian = self.hessian and _some(self.hessian, index)
+        trouble = self.trouble[index]
+        return Enclosure(_some(self.value, index), _some(self.gradient, index), hessian, trouble)
+
+
+def _some(u: Interval, index: NDArray[np.generic] | slice) -> Interval:
+    return Interval(u.lo[index], u.hi[index])
 
 
 class Model:
@@ -48,6 +59,14 @@ class Model:
         """Enclose f and ∇f on the boxes [low, high], (n, dim) each."""
         outputs, trouble = self._slopes.run(low, high)
         return Enclosure(outputs[0], _stacked(outputs[1:]), None, trouble)
+
+    def around(self, centre: Array, low: Array, high: Array) -> tuple[Enclosure, Enclosure]:
+        """Enclose f and ∇f at the centres, and both with the Hessian on the boxes around them."""
+        n = len(low)
+        if n > FEW:
+            return self.slopes(centre, centre), self.curvatures(low, high)
+        both = self.curvatures(np.concatenate([centre, low]), np.concatenate([centre, high]))
+        return both[:n], both[n:]
 
     def curvatures(self, low: Array, high: Array) -> Enclosure:
         """Enclose f, ∇f and the Hessian on the boxes [low, high], (n, dim) each."""

@@ -13,8 +13,8 @@ from descentlab.certify.intervals import Array
 from descentlab.program import NUMPY, Program, run
 
 STARTS = 512
-KEPT = 32
-ROUNDS = 40
+KEPT = 16
+ROUNDS = 20
 
 
 @dataclass(frozen=True)

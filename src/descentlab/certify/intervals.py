@@ -28,6 +28,8 @@ Bound = Array
 # floating-point number before x, for every finite x (Rump et al., theorem 2.2).
 HALF_ULP = 2.0**-53 * (1 + 2.0**-52)
 SMALLEST = 5e-324
+# For no more numbers than this one slow operation (nextafter) costs less than four fast ones.
+FEW = 512
 # Between half an ulp and one and a half for every normal x: x − |x|·SUM_ULP rounds to the number before x or
 # the next one.
 SUM_ULP = 0.75 * 2.0**-52
@@ -61,6 +63,13 @@ class Trouble:
         # Whether the operation at work is one of f itself: a jump of f is worse than one of its slope.
         self.in_value = True
 
+    def __getitem__(self, index: NDArray[np.generic] | slice) -> Trouble:
+        """Return the flags of some of the boxes."""
+        some = Trouble(0)
+        some.undefined, some.kinked = self.undefined[index], self.kinked[index]
+        some.nowhere = self.nowhere[index]
+        return some
+
     def jump(self, where: Flags | np.bool_) -> None:
         """Note boxes in which the operation jumps."""
         flags = self.undefined if self.in_value else self.kinked
@@ -82,12 +91,16 @@ def point(value: float) -> Interval:
 
 
 def down(x: Bound) -> Bound:
-    """Return a number at or below the floating-point number before x; NaN for +∞."""
+    """Return a number at or below the floating-point number before x; NaN or the largest number for +∞."""
+    if x.size <= FEW:
+        return np.nextafter(x, -np.inf)
     return x - (np.abs(x) * HALF_ULP + SMALLEST)
 
 
 def up(x: Bound) -> Bound:
-    """Return a number at or above the floating-point number after x; NaN for −∞."""
+    """Return a number at or above the floating-point number after x; NaN or the least number for −∞."""
+    if x.size <= FEW:
+        return np.nextafter(x, np.inf)
     return x + (np.abs(x) * HALF_ULP + SMALLEST)
 
 

@@ -18,12 +18,14 @@ from descentlab.certify.search import Findings
 ROUNDS = 60
 # A box that shrinks to no less than this share has met rounding.
 STALE = 0.97
+# Narrower than this share of the domain's sides is of no use: coordinates are doubles.
+NARROW = 2.0**-50
 # Roots whose middles are this close, in box sides, are looked at for being the same one.
 NEAR = 1e-7
 
 
-def narrowed(model: Model, roots: Boxes) -> Boxes:
-    """Return boxes around the same roots, narrowed until rounding stops it."""
+def narrowed(model: Model, roots: Boxes, widths: Array) -> Boxes:
+    """Return boxes around the same roots, narrowed until rounding stops it, or to NARROW of the sides."""
     low, high = roots.low.copy(), roots.high.copy()
     free = roots.free
     going = np.arange(len(low))
@@ -32,12 +34,13 @@ def narrowed(model: Model, roots: Boxes) -> Boxes:
             break
         a, b = low[going], high[going]
         centre = 0.5 * a + 0.5 * b
-        middle, around = model.slopes(centre, centre), model.curvatures(a, b)
+        middle, around = model.around(centre, a, b)
         assert around.hessian is not None
         image = krawczyk(centre, a, b, middle.gradient, around.hessian, free[going])
         low[going], high[going] = np.fmax(a, image.low), np.fmin(b, image.high)
         better = (high[going] - low[going] < STALE * (b - a)).any(axis=1)
-        going = going[better]
+        wide = (high[going] - low[going] > NARROW * widths).any(axis=1)
+        going = going[better & wide]
     return replace(roots, low=low, high=high)
 
 
@@ -116,7 +119,7 @@ def certified(model: Model, domain: Array, findings: Findings) -> tuple[list[Cer
 
 def _certified(model: Model, domain: Array, findings: Findings) -> tuple[list[CertifiedPoint], Boxes]:
     widths = domain[:, 1] - domain[:, 0]
-    roots = narrowed(model, findings.roots)
+    roots = narrowed(model, findings.roots, widths)
     kept, alike = distinct(roots, findings.unique, widths)
     merged, roots, unique = roots[alike], roots[kept], findings.unique[kept]
     free = roots.free

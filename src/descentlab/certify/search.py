@@ -176,7 +176,7 @@ class Search:
         on_faces = np.flatnonzero(sloped & ~empty & ~flat)
         cut = self._pushed(boxes[on_faces], rises[on_faces], falls[on_faces], floors[on_faces])
         index = np.flatnonzero(~sloped & ~empty & ~flat)
-        return together([cut, self._examine_closely(boxes[index], _taken(whole, index), floors[index])])
+        return together([cut, self._examine_closely(boxes[index], whole[index], floors[index])])
 
     def _leaves(self, boxes: Boxes, whole: Enclosure) -> Flags:
         """Tell which boxes on faces hold nothing of interest by the slopes into the domain."""
@@ -226,8 +226,7 @@ class Search:
         widest = relative.max(axis=1, keepdims=True)
         pad = np.where(free, INFLATE * size + (THICKEN * widest + THICKEST) * self.widths, 0.0)
         wide = replace(boxes, low=boxes.low - pad, high=boxes.high + pad)
-        middle = self.model.slopes(centre, centre)
-        around = self._curvatures(wide, whole)
+        middle, around = self._around(centre, wide, whole)
         assert around.hessian is not None
         smooth = ~(around.trouble.undefined | around.trouble.kinked)
         sure = free & smooth[:, None]
@@ -266,23 +265,24 @@ class Search:
         low = np.where(tight, np.fmax(rest.low, image.low[left]), rest.low)
         high = np.where(tight, np.fmin(rest.high, image.high[left]), rest.high)
         shrunk = replace(rest, low=low, high=high)
-        halves = self._split(rest, shrunk, _taken(around, left), steep[left], floors[left])
+        halves = self._split(rest, shrunk, around[left], steep[left], floors[left])
         return together([cut, Waiting(faces, face_floors, np.zeros(len(faces), bool)), halves])
 
-    def _curvatures(self, wide: Boxes, whole: Enclosure) -> Enclosure:
-        """Enclose f with its Hessian on the widened boxes; where f is already known to be rough, say no more."""
+    def _around(self, centre: Array, wide: Boxes, whole: Enclosure) -> tuple[Enclosure, Enclosure]:
+        """Enclose f at the centres, and with its Hessian on the widened boxes; no Hessian where f is known to be rough."""
         rough = whole.trouble.undefined | whole.trouble.kinked
         if not rough.any():
-            return self.model.curvatures(wide.low, wide.high)
+            return self.model.around(centre, wide.low, wide.high)
         n, d = wide.low.shape
         smooth = np.flatnonzero(~rough)
         found = self.model.curvatures(wide.low[smooth], wide.high[smooth])
         assert found.hessian is not None
         hessian = Interval(np.full((n, d, d), np.nan), np.full((n, d, d), np.nan))
         hessian.lo[smooth], hessian.hi[smooth] = found.hessian.lo, found.hessian.hi
-        trouble = _taken(whole, np.arange(n)).trouble
+        trouble = whole.trouble[np.arange(n)]
         trouble.undefined[smooth], trouble.kinked[smooth] = found.trouble.undefined, found.trouble.kinked
-        return Enclosure(whole.value, whole.gradient, hessian, trouble)
+        around = Enclosure(whole.value, whole.gradient, hessian, trouble)
+        return self.model.slopes(centre, centre), around
 
     def _keep(self, roots: Boxes, unique: Boxes) -> None:
         self.roots.append(roots)
@@ -371,15 +371,3 @@ def _gets_nowhere(around: Enclosure, relative: Array) -> Flags:
 
 def _least(relative: Array, free: Flags) -> Array:
     return np.asarray(np.where(free, relative, np.inf).min(axis=1))
-
-
-def _taken(e: Enclosure, index: NDArray[np.int64]) -> Enclosure:
-    """Return the enclosure of some of the boxes."""
-
-    def take(u: Interval) -> Interval:
-        return Interval(u.lo[index], u.hi[index])
-
-    trouble = type(e.trouble)(len(index))
-    for name in ("undefined", "kinked", "nowhere"):
-        setattr(trouble, name, getattr(e.trouble, name)[index])
-    return Enclosure(take(e.value), take(e.gradient), take(e.hessian) if e.hessian else None, trouble)

@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.certify.arb import BITS, ball_model, faults, known
+from descentlab.certify.arb import BITS, ball_model, faults, known, pattern
 from descentlab.certify.balls import flint
+from descentlab.certify.certify import model_of
 from descentlab.certify.cover import Budget, Corner, Cover, Gap, Known, StoppedError, faces
 from descentlab.certify.document import as_document, load
+from descentlab.certify.hunt import hunt
 from descentlab.certify.regions_again import holds_minimum, within
 from descentlab.certify.result import Certificate, CertifiedPoint, Region
 from descentlab.certify.spans import BallModel
@@ -31,6 +33,8 @@ BOXES, SECONDS = 200_000, 60.0
 DIGITS = 1e-11
 # Regions are taken this share of the box's sides larger, besides twice as large.
 EDGE = 2.0**-43
+# Points hunted down to look for a value as low as was claimed: only where f is evaluated again does it count.
+MOST_HUNTED = 32
 # The file's own fields that nothing else in it implies.
 _OWN = {"made with"}
 
@@ -147,10 +151,18 @@ class _Checker:
         )
 
     def _distinct(self) -> Outcome:
-        """Boxes that do not meet hold different points."""
-        points = [*self.c.points, *self.c.boundary]
-        if not points:
-            return HOLDS, "none are claimed"
+        """Boxes that do not meet hold different points, and so do different faces."""
+        groups: dict[tuple[int, ...], list[CertifiedPoint]] = {}
+        for p in (*self.c.points, *self.c.boundary):
+            groups.setdefault(pattern(p), []).append(p)
+        for points in groups.values():
+            if double := self._double(points):
+                return FAILS, f"two points at {where(self.f, double.point)} may be the same"
+        return HOLDS, "no two boxes meet" if groups else "none are claimed"
+
+    @staticmethod
+    def _double(points: list[CertifiedPoint]) -> CertifiedPoint | None:
+        """Return a point whose box meets another's."""
         boxes = np.stack([p.box for p in points])
         order = np.argsort(boxes[:, 0, 0], kind="stable")
         boxes = boxes[order]
@@ -158,8 +170,8 @@ class _Checker:
             last = int(np.searchsorted(boxes[:, 0, 0], boxes[i, 0, 1], side="right"))
             rest = boxes[i + 1 : last]
             if ((rest[:, :, 0] <= boxes[i, :, 1]) & (rest[:, :, 1] >= boxes[i, :, 0])).all(axis=1).any():
-                return FAILS, f"two points at {where(self.f, points[order[i]].point)} may be the same"
-        return HOLDS, "no two boxes meet"
+                return points[int(order[i])]
+        return None
 
     def _regions(self) -> Outcome:
         loose = 0
@@ -192,7 +204,7 @@ class _Checker:
     def _winding(self) -> Outcome:
         counted = turns(self.model, self.sides, self.boxes) if len(self.sides) == 2 else None
         if counted is None:
-            return FAILS, "no winding number could be proved"
+            return UNCHECKED, "balls could not tell it"
         if counted != self.c.winding:
             return FAILS, f"∇f turns round {counted} times along the edge, not {self.c.winding}"
         kinds = self.c.counts
@@ -223,7 +235,7 @@ class _Checker:
             return self._attained(low, high, np.inf)
         # Nothing may be below the lower end.
         parts = [known(p, p.value_interval[0]) for p in (*self.c.points, *self.c.boundary)]
-        outcome, detail, met = self._cover(parts, low)
+        outcome, detail, met = self._cover(parts, low, low)
         return self._attained(low, high, met) if outcome == HOLDS else (outcome, detail)
 
     def _proved_lowest(self, low: float, high: float) -> Outcome:
@@ -231,7 +243,7 @@ class _Checker:
         found = self.c.lowest
         parts = [known(p, np.inf) for p in found.minimizers]
         parts += [Known(*self._around(r), None, np.inf) for r in found.regions]
-        outcome, detail, met = self._cover(parts, high)
+        outcome, detail, met = self._cover(parts, high, low)
         if outcome != HOLDS:
             return outcome, detail
         with flint().ctx.workprec(COVER_BITS):
@@ -260,6 +272,7 @@ class _Checker:
         if min([met, *(p.value_interval[1] for p in minimizers if not _is_touching(p))]) <= high:
             return held
         places = [p.point for p in minimizers] + [x for r in regions for x in (r.point, *r.box.T)]
+        places += [*hunt(model_of(self.f).full, self.f.domain).points[:MOST_HUNTED]]
         with flint().ctx.workprec(BITS):
             for x in places:
                 bounds = self.model.spans.at(x.tolist())
@@ -281,11 +294,13 @@ class _Checker:
         high = np.minimum(r.box[:, 1] + pad, self.f.domain[:, 1])
         return tuple(low.tolist()), tuple(high.tolist())
 
-    def _cover(self, parts: list[Known], floor: float | None) -> tuple[str, str, float]:
+    def _cover(
+        self, parts: list[Known], floor: float | None, bottom: float = -np.inf
+    ) -> tuple[str, str, float]:
         """Account for all of the box and its faces."""
         budget = Budget(self.boxes, self.seconds)
         widths = [b - a for a, b in self.sides]
-        cover = Cover(self.model, widths, budget, floor)
+        cover = Cover(self.model, widths, budget, floor, bottom)
         try:
             with flint().ctx.workprec(COVER_BITS):
                 for low, high, held in faces(self.sides):

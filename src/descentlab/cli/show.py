@@ -154,8 +154,10 @@ def _counts(survey: Survey) -> Table:
         ),
         ("all minima were seen", f"with probability {percent(survey.chance_all_seen)}"),
         ("minima there are", _up_to(survey.most_minima, len(survey.minima))),
-        ("restarts for the lowest", _restarts(survey)),
     ]
+    if survey.matched is not None and survey.matched.all_found:
+        rows = [("minima there are", f"the {len(survey.minima):,} found, which is proved")]
+    rows.append(("restarts for the lowest", _restarts(survey)))
     for label, text in rows:
         table.add_row(label, text)
     return table

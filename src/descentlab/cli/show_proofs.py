@@ -102,7 +102,7 @@ def _interval(interval: tuple[float, float], proved: bool) -> str:
     """Write an interval with the digits that are proved.
 
     >>> _interval((-0.7620765452599333, -0.7620765452599276), True)
-    '-0.7620765452599 (13 digits proved), in [-0.7620765452599333, -0.7620765452599276]'
+    '-0.76207654525993 (14 digits proved), in [-0.7620765452599333, -0.7620765452599276]'
     """
     low, high = interval
     exact = f"in [{low!r}, {high!r}]"

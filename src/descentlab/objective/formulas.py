@@ -1,4 +1,4 @@
-"""Objectives given as formulas: symbolic partial derivatives, one program for everything."""
+"""Objectives given as formulas: one program for everything."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import sympy
 from numpy.typing import ArrayLike, NDArray
 from sympy import Expr
 
+from descentlab.differentiate import derivatives, gradient
 from descentlab.formula import parse
 from descentlab.formula.notation import natural
 from descentlab.objective.base import Objective
@@ -80,23 +81,23 @@ class FormulaObjective(Objective):
     @functools.cached_property
     def program(self) -> Program:
         """Value and partials as one straight-line program."""
-        return self._compile((self.core, *self._core_partials), "gradient")
+        return self._signed(gradient(self._core_program))
 
     @functools.cached_property
     def value_program(self) -> Program:
-        return self._compile((self.core,), "formula")
+        return self._signed(self._core_program)
 
     @functools.cached_property
     def hessian_program(self) -> Program:
         """The upper triangle of the Hessian, row by row."""
-        symbols = [sympy.Symbol(name) for name in self.names]
-        entries = [
-            partial.diff(symbol) for i, partial in enumerate(self._core_partials) for symbol in symbols[i:]
-        ]
-        return self._compile(entries, "Hessian")
+        full = derivatives(self._core_program)
+        return self._signed(replace(full, outputs=full.outputs[1 + self.dim :]).pruned())
 
-    def _compile(self, expressions: Sequence[Expr], what: str) -> Program:
-        program = compile_program(expressions, self.names, what)
+    @functools.cached_property
+    def _core_program(self) -> Program:
+        return compile_program((self.core,), self.names, "formula")
+
+    def _signed(self, program: Program) -> Program:
         return program.negated() if self.is_negated else program
 
     def value(self, x: ArrayLike) -> Values:

@@ -14,6 +14,9 @@ from typing import Any
 # How a result is computed again is told by `command` and `python`; `judgement` is in the verdicts.
 _LEFT_OUT = {"call", "judgement", "outcome_codes"}
 
+# What is left out of a field, by name of the class: the survey has the objective, and times differ from run to run.
+_LESS: Mapping[str, Mapping[str, tuple[str, ...]]] = {"Matching": {"certificate": ("objective", "seconds")}}
+
 # What a class offers besides its fields, by name of the class.
 _PROPERTIES: Mapping[str, tuple[str, ...]] = {
     "Descent": ("values", "gradients", "ends", "outcomes", "verdicts", "command", "python"),
@@ -55,6 +58,7 @@ _PROPERTIES: Mapping[str, tuple[str, ...]] = {
     ),
     "Certificate": ("complete", "counts", "sentence", "command", "python"),
     "CertifiedPoint": ("on_boundary",),
+    "Matching": ("finished", "all_found"),
     "Exploration": ("answers", "command", "python"),
 }
 
@@ -79,7 +83,10 @@ def as_data(thing: Any) -> Any:
     if is_dataclass(thing):
         names = [field.name for field in fields(thing) if field.name not in _LEFT_OUT]
         names += _PROPERTIES.get(type(thing).__name__, ())
-        return {name: as_data(getattr(thing, name)) for name in names}
+        data = {name: as_data(getattr(thing, name)) for name in names}
+        for name, parts in _LESS.get(type(thing).__name__, {}).items():
+            data[name] = {key: value for key, value in data[name].items() if key not in parts}
+        return data
     return str(thing)
 
 

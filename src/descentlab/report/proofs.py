@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from descentlab.certify import words
-from descentlab.report.words import all_known, percent, tidy
+from descentlab.report.words import percent, tidy
 from descentlab.survey import Survey
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def proof(survey: Survey) -> dict[str, Any]:
         "facts": _facts(matching) if matching else [],
         "assumptions": matching.certificate.assumptions if matching else (),
         "commands": _commands(survey) if matching else [],
-        "all_known": all_known(matching),
+        "all_found": matching is not None and matching.all_found,
     }
 
 

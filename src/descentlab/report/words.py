@@ -14,7 +14,6 @@ from descentlab.wording import short, where
 
 if TYPE_CHECKING:
     from descentlab.certify import CertifiedPoint
-    from descentlab.survey.proof import Matching
 
 # "The same value": against the heights of the landscape, far below anything a person would call lower.
 SAME = 1e-6
@@ -104,7 +103,7 @@ def _others(survey: Survey) -> str:
     if lost:
         said.append(f"{lost}.")
     matching = survey.matched
-    if all_known(matching):
+    if matching is not None and matching.all_found:
         said.append("It is proved that the box holds no others.")
     elif matching is not None and matching.finished and matching.missed:
         count = len(matching.missed)
@@ -191,13 +190,6 @@ def _symmetric(survey: Survey, which: tuple[int, ...]) -> str:
         if set(which) <= set(group):
             return " and a mirror pair" if len(which) == 2 else " and mirror images of each other"
     return ""
-
-
-def all_known(matching: Matching | None) -> bool:
-    """Tell whether every minimum in the box is certified and was found."""
-    if matching is None or not matching.finished:
-        return False
-    return not (matching.regions or matching.missed or matching.refuted or matching.contradictions)
 
 
 def elsewhere(survey: Survey) -> str:

@@ -83,6 +83,12 @@ class Matching:
         return tuple(r for r in self.minima if not r.found_by and r.point.kind == "minimum")
 
     @property
+    def all_found(self) -> bool:
+        """Whether every minimum in the box is certified and was found."""
+        doubts = self.regions or self.missed or self.refuted or self.contradictions
+        return self.finished and not doubts and all(r.point.kind == "minimum" for r in self.minima)
+
+    @property
     def finished(self) -> bool:
         """Whether the search for stationary points came to its end before a limit."""
         return not unfinished(self.certificate)
@@ -95,7 +101,10 @@ def quick_certificate(f: Objective) -> Certificate | None:
     """
     if not isinstance(f, FormulaObjective) or f.dim > MOST_VARIABLES:
         return None
-    certificate = certify(f, boxes=QUICK_BOXES, seconds=QUICK_SECONDS)
+    try:
+        certificate = certify(f, boxes=QUICK_BOXES, seconds=QUICK_SECONDS)
+    except InputError:  # what cannot be certified can be surveyed all the same
+        return None
     return None if unfinished(certificate) and not certificate.lowest.proved else certificate
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -271,4 +272,5 @@ class Survey:
     def _repr_html_(self) -> str:
         from descentlab.figures import figure_html
 
-        return f"<p>{self.sentence}</p>" + figure_html(self.plot())
+        said = f"<p>{html.escape(self.sentence)}</p><p>{html.escape(self.proof)}</p>"
+        return said + figure_html(self.plot())
