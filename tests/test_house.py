@@ -22,10 +22,10 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 # A module imports only from those left of it, or from its own package. A new module finds its place here.
 ORDER = (
-    "xla", "errors", "formula", "program", "differentiate", "scalar", "slopes", "check", "objective", "landscapes", "lbfgs",
-    "optimizers", "rates", "loop", "engine", "small", "batch", "stationary", "kinks", "verdict", "wording",
-    "evidence", "escape", "pace", "advice", "reproduce", "certify", "descent", "sweep", "survey",
-    "minimize", "figures", "report", "cli", "__main__",
+    "xla", "errors", "formula", "program", "differentiate", "scalar", "slopes", "check", "objective",
+    "landscapes", "lbfgs", "optimizers", "rates", "loop", "engine", "small", "batch", "stationary", "kinks",
+    "verdict", "wording", "evidence", "escape", "pace", "advice", "reproduce", "certify", "descent", "sweep",
+    "survey", "minimize", "figures", "report", "cli", "__main__",
 )  # fmt: skip
 # Results draw and show themselves (.plot(), _repr_html_): inside functions these are imported from the left.
 SHOWS = ("figures", "report")

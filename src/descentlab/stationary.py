@@ -25,8 +25,8 @@ SEARCH_RADIUS = 0.05
 ROOT_STEP = 1e-9
 # A Hessian eigenvalue this much smaller than the curvature found along its eigenvector within
 # SEARCH_RADIUS counts as zero: rounding leaves a root of the order of 1e-5 sides from a quartic minimum, where the
-# curvature is about 1e-8 of that at SEARCH_RADIUS.
-FLAT = 1e-7
+# curvature is about 1e-8 of that at SEARCH_RADIUS, and 3e-4 sides from a root of order five, where it is 1e-7.
+FLAT = 3e-7
 # An eigenvalue this small against the largest one is rounding: a Hessian's entries carry 16 digits,
 # of which sums of larger terms cost a few.
 ROUNDED = 1e-12

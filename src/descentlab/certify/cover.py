@@ -91,8 +91,13 @@ class _Piece:
 
 def faces(domain: Sequence[tuple[float, float]]) -> Iterator[tuple[Corner, Corner, tuple[int, ...]]]:
     """Yield the interior of the box and each of its faces as (low, high, held), the largest first."""
-    patterns = sorted(itertools.product((0, -1, 1), repeat=len(domain)), key=lambda p: sum(map(abs, p)))
-    for held in patterns:
+    d = len(domain)
+    for held in (
+        tuple(dict(zip(sides, ends, strict=True)).get(i, 0) for i in range(d))
+        for k in range(d + 1)
+        for sides in itertools.combinations(range(d), k)
+        for ends in itertools.product((-1, 1), repeat=k)
+    ):
         low = tuple(b if h > 0 else a for (a, b), h in zip(domain, held, strict=True))
         high = tuple(a if h < 0 else b for (a, b), h in zip(domain, held, strict=True))
         yield low, high, held

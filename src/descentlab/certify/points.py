@@ -153,11 +153,12 @@ def _certified(model: Model, domain: Array, findings: Findings) -> tuple[list[Ce
         box = np.stack([roots.low[i], roots.high[i]], axis=1)
         sides = roots.held[i].copy()
         if touching[i]:
-            # f is strictly convex (or concave) in the whole uniqueness box, its Hessian being nowhere singular
-            # there: if the root lies just outside, the extremum over the closed box is this near to it.
-            extremes = np.abs(np.stack([s.low[i, :k], s.high[i, :k]]))
-            pad = np.where(free[i], extremes.max() / extremes.min() * (box[:, 1] - box[:, 0]).max(), 0.0)
-            box = np.stack([box[:, 0] - pad, box[:, 1] + pad], axis=1)
+            condition = _condition(s.low[i, :k], s.high[i, :k])
+            beside = _with_face(model, roots[i : i + 1], unique[i : i + 1], condition)
+            if beside is None:
+                unsure.append(i)
+                continue
+            box = beside
             sides[free[i] & (roots.low[i] <= domain[:, 0])] = -1
             sides[free[i] & (roots.high[i] >= domain[:, 1])] = 1
         value = (float(e.value.lo[i]), float(e.value.hi[i]))
@@ -176,6 +177,35 @@ def _certified(model: Model, domain: Array, findings: Findings) -> tuple[list[Ce
         )
     points.sort(key=lambda p: (p.value, *p.point))
     return points, joined([merged, roots[np.array(unsure, np.int64)]])
+
+
+def _condition(low: Array, high: Array) -> float:
+    """Return the largest ratio of two eigenvalues within these bounds."""
+    sizes = np.abs(np.stack([low, high]))
+    return float(sizes.max() / sizes.min())
+
+
+def _with_face(model: Model, root: Boxes, unique: Boxes, condition: float) -> Array | None:
+    """Return a box (dim, 2) around a root that may lie just outside a face, with the extremum over the closed box.
+
+    f is strictly convex (or concave) in the uniqueness box, its Hessian being nowhere singular there. If the
+    root r lies outside by no more than its box's width w, so that the nearest point p of the domain is within
+    √k·w of it, then f is higher than f(p) wherever |x − r| > √κ·√k·w, κ being the Hessian's condition around
+    it. None if that cannot be shown.
+    """
+    free = root.free
+    k = int(free.sum())
+    width = float((root.high - root.low).max())
+    reach = 2 * condition * np.sqrt(k) * width
+    pad = np.where(free, reach, 0.0)
+    wide = replace(root, low=root.low - pad, high=root.high + pad)
+    around = model.curvatures(wide.low, wide.high)
+    assert around.hessian is not None
+    s = spectrum(around.hessian, free)
+    shown = s.settled[0] and np.sqrt(_condition(s.low[0, :k], s.high[0, :k]) * k) * width <= reach
+    if not (shown and _within(wide, unique)[0]):
+        return None
+    return np.stack([wide.low[0], wide.high[0]], axis=1)
 
 
 def _kind(free: int, negative: int, settled: bool) -> tuple[str, int | None]:

@@ -269,7 +269,7 @@ class Search:
         return together([cut, Waiting(faces, face_floors, np.zeros(len(faces), bool)), halves])
 
     def _around(self, centre: Array, wide: Boxes, whole: Enclosure) -> tuple[Enclosure, Enclosure]:
-        """Enclose f at the centres, and with its Hessian on the widened boxes; no Hessian where f is known to be rough."""
+        """Enclose f at the centres, and on the widened boxes with its Hessian; without it where f is rough."""
         rough = whole.trouble.undefined | whole.trouble.kinked
         if not rough.any():
             return self.model.around(centre, wide.low, wide.high)
