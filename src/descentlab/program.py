@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, cast
 
@@ -82,7 +82,7 @@ class Program:
         kept = sorted(read)
         place = {old: new for new, old in enumerate(kept)}
         operations = tuple(
-            replace(op, arguments=tuple(place[a] for a in op.arguments))
+            Operation(op.name, tuple(place[a] for a in op.arguments), op.number, op.exact)
             for op in (self.operations[i] for i in kept)
         )
         return Program(self.names, operations, tuple(place[i] for i in self.outputs))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,11 +45,22 @@ class Model:
     def __init__(self, value_program: Program) -> None:
         self.dim = len(value_program.names)
         self.full = derivatives(value_program)
-        self._value = _Runner(Program(self.full.names, self.full.operations, self.full.outputs[:1]).pruned())
-        self._slopes = _Runner(
-            Program(self.full.names, self.full.operations, self.full.outputs[: 1 + self.dim]).pruned()
-        )
-        self._full = _Runner(self.full)
+        self._constants = {
+            i: enclosed(op) for i, op in enumerate(self.full.operations) if op.name == "constant"
+        }
+        self._triangle = np.triu_indices(self.dim)
+
+    @functools.cached_property
+    def _value(self) -> _Runner:
+        return _Runner(self.full, 1, self._constants)
+
+    @functools.cached_property
+    def _slopes(self) -> _Runner:
+        return _Runner(self.full, 1 + self.dim, self._constants)
+
+    @functools.cached_property
+    def _full(self) -> _Runner:
+        return _Runner(self.full, len(self.full.outputs), self._constants)
 
     def value(self, low: Array, high: Array) -> tuple[Interval, Trouble]:
         """Enclose f on the boxes [low, high], (n, dim) each."""
@@ -73,7 +85,7 @@ class Model:
         outputs, trouble = self._full.run(low, high)
         n, d = low.shape
         lo, hi = np.empty((n, d, d)), np.empty((n, d, d))
-        for i, j, entry in zip(*np.triu_indices(d), outputs[1 + d :], strict=True):
+        for i, j, entry in zip(*self._triangle, outputs[1 + d :], strict=True):
             lo[:, i, j] = lo[:, j, i] = entry.lo
             hi[:, i, j] = hi[:, j, i] = entry.hi
         return Enclosure(outputs[0], _stacked(outputs[1 : 1 + d]), Interval(lo, hi), trouble)
@@ -83,67 +95,89 @@ def _stacked(parts: Sequence[Interval]) -> Interval:
     return Interval(np.stack([p.lo for p in parts], axis=1), np.stack([p.hi for p in parts], axis=1))
 
 
-class _Runner:
-    """A program made ready to run over boxes: its constants enclosed, the last reader of each result known."""
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One operation made ready: its result's place, its function, its arguments' places, and what is done after it.
 
-    def __init__(self, program: Program) -> None:
-        self._program = program
-        self._constants = {
-            i: enclosed(op) for i, op in enumerate(program.operations) if op.name == "constant"
-        }
-        self._in_value = _read_by(program, program.outputs[0])
-        last = {a: i for i, op in enumerate(program.operations) for a in op.arguments}
-        for output in program.outputs:
-            last.pop(output, None)
-        self._done_after: dict[int, list[int]] = {}
+    in_value: whether it is one of f itself, not only of its derivatives.
+    """
+
+    place: int
+    apply: Callable[..., Interval]
+    arguments: tuple[int, ...]
+    in_value: bool
+    done: tuple[int, ...]
+
+
+class _Runner:
+    """The first outputs of a program made ready to run over boxes."""
+
+    def __init__(self, program: Program, outputs: int, constants: dict[int, Interval]) -> None:
+        self._outputs = program.outputs[:outputs]
+        read, in_value = _read_by(program, self._outputs), _read_by(program, program.outputs[:1])
+        self._constants = {i: constants[i] for i in read if i in constants}
+        self._inputs = [
+            (i, int(program.operations[i].number)) for i in read if program.operations[i].name == "input"
+        ]
+        steps = [i for i in sorted(read) if program.operations[i].name not in ("input", "constant")]
+        last = {a: i for i in steps for a in program.operations[i].arguments}
+        done: dict[int, list[int]] = {i: [] for i in steps}
         for a, i in last.items():
-            self._done_after.setdefault(i, []).append(a)
+            if a not in self._outputs:
+                done[i].append(a)
+        self._steps = [
+            _Step(i, _ready(op), op.arguments, i in in_value, tuple(done[i]))
+            for i, op in ((i, program.operations[i]) for i in steps)
+        ]
 
     def run(self, low: Array, high: Array) -> tuple[list[Interval], Trouble]:
         """Return the bounds of each output, (n,), and the trouble met."""
         n = len(low)
         trouble = Trouble(n)
-        outputs = [Interval(np.empty(n), np.empty(n)) for _ in self._program.outputs]
+        outputs = [Interval(np.empty(n), np.empty(n)) for _ in self._outputs]
         with np.errstate(all="ignore"):
             for first in range(0, n, BLOCK):
                 part = slice(first, min(first + BLOCK, n))
-                for whole, piece in zip(
-                    outputs, self._run_block(low[part], high[part], trouble, part), strict=True
-                ):
+                pieces = self._run_block(low[part], high[part], trouble, part)
+                for whole, piece in zip(outputs, pieces, strict=True):
                     whole.lo[part], whole.hi[part] = piece.lo, piece.hi
         return outputs, trouble
 
     def _run_block(self, low: Array, high: Array, trouble: Trouble, part: slice) -> list[Interval]:
         mine = Trouble(len(low))
-        results: dict[int, Interval] = dict(self._constants)
-        for i, op in enumerate(self._program.operations):
-            if op.name == "constant":
-                continue
-            if op.name == "input":
-                k = int(op.number)
-                results[i] = Interval(np.ascontiguousarray(low[:, k]), np.ascontiguousarray(high[:, k]))
-                continue
-            mine.in_value = i in self._in_value
-            results[i] = _apply(op, [results[a] for a in op.arguments], mine)
-            for a in self._done_after.get(i, ()):
-                results.pop(a)
+        results = dict(self._constants)
+        for i, k in self._inputs:
+            results[i] = Interval(np.ascontiguousarray(low[:, k]), np.ascontiguousarray(high[:, k]))
+        for step in self._steps:
+            mine.in_value = step.in_value
+            results[step.place] = step.apply(mine, *[results[a] for a in step.arguments])
+            for a in step.done:
+                del results[a]
         trouble.undefined[part] |= mine.undefined
         trouble.kinked[part] |= mine.kinked
         trouble.nowhere[part] |= mine.nowhere
-        return [results[i] for i in self._program.outputs]
+        return [results[i] for i in self._outputs]
 
 
-def _apply(op: Operation, arguments: list[Interval], trouble: Trouble) -> Interval:
+def _ready(op: Operation) -> Callable[..., Interval]:
+    """Return the operation as a function of trouble and its arguments."""
     if op.name == "integer_power":
-        return intervals.integer_power(arguments[0], int(op.number))
-    if op.name in ("add", "subtract", "multiply", "negative"):
-        operation = getattr(intervals, op.name)
-        return operation(*arguments)  # type: ignore[no-any-return]
-    if op.name == "divide":
-        return intervals.divide(arguments[0], arguments[1], trouble)
-    if op.name == "sqrt":
-        return intervals.sqrt(arguments[0], trouble)
-    return TABLE[op.name](*arguments, trouble)
+        exponent = int(op.number)
+        return lambda _, u: intervals.integer_power(u, exponent)
+    if op.name in _PLAIN:
+        plain = _PLAIN[op.name]
+        return lambda _, *arguments: plain(*arguments)
+    function = _PARTIAL.get(op.name) or TABLE[op.name]
+    return lambda trouble, *arguments: function(*arguments, trouble)
+
+
+_PLAIN: dict[str, Callable[..., Interval]] = {
+    "add": intervals.add,
+    "subtract": intervals.subtract,
+    "multiply": intervals.multiply,
+    "negative": intervals.negative,
+}
+_PARTIAL: dict[str, Callable[..., Interval]] = {"divide": intervals.divide, "sqrt": intervals.sqrt}
 
 
 def enclosed(op: Operation) -> Interval:
@@ -166,10 +200,10 @@ def enclosed(op: Operation) -> Interval:
     return Interval(intervals.down(intervals.down(near)), intervals.up(intervals.up(near)))
 
 
-def _read_by(program: Program, output: int) -> set[int]:
-    """Return the operations that `output` is computed from."""
-    read = {output}
-    for i in range(output, -1, -1):
+def _read_by(program: Program, outputs: Sequence[int]) -> set[int]:
+    """Return the operations that `outputs` are computed from."""
+    read = set(outputs)
+    for i in range(max(outputs), -1, -1):
         if i in read:
             read.update(program.operations[i].arguments)
     return read

@@ -40,7 +40,7 @@ def exp(u: Interval, trouble: Trouble) -> Interval:
 def log(u: Interval, trouble: Trouble) -> Interval:
     """The natural logarithm of the positive part of u."""
     outside = ~(u.lo > 0)
-    if np.any(outside):
+    if outside.any():
         trouble.outside(outside, u.hi <= 0)
         u = Interval(np.maximum(u.lo, 0.0), np.maximum(u.hi, 0.0))
     return Interval(library_down(np.log(u.lo)), library_up(np.log(u.hi)))
@@ -59,7 +59,7 @@ def power(u: Interval, v: Interval, trouble: Trouble) -> Interval:
     constant = np.ndim(v.lo) == 0
     positive = constant and bool(v.lo > 0)
     outside = ~(u.lo >= 0) if positive else ~(u.lo > 0)
-    if np.any(outside):
+    if outside.any():
         # A negative number has integer powers; the part of the box there is left out, but not called empty.
         trouble.outside(outside, (u.hi < 0) & (np.ceil(v.lo) > np.floor(v.hi)))
         u = Interval(np.maximum(u.lo, 0.0), np.maximum(u.hi, 0.0))
@@ -98,7 +98,7 @@ def asinh(u: Interval, trouble: Trouble) -> Interval:
 def acosh(u: Interval, trouble: Trouble) -> Interval:
     """Increasing from 0; defined for u ≥ 1."""
     outside = ~(u.lo >= 1)
-    if np.any(outside):
+    if outside.any():
         trouble.outside(outside, u.hi < 1)
         u = Interval(np.maximum(u.lo, 1.0), np.maximum(u.hi, 1.0))
     return Interval(np.maximum(library_down(np.arccosh(u.lo)), 0.0), library_up(np.arccosh(u.hi)))
@@ -107,7 +107,7 @@ def acosh(u: Interval, trouble: Trouble) -> Interval:
 def atanh(u: Interval, trouble: Trouble) -> Interval:
     """Increasing; defined for −1 < u < 1."""
     outside = ~((u.lo > -1) & (u.hi < 1))
-    if np.any(outside):
+    if outside.any():
         trouble.outside(outside, (u.hi <= -1) | (u.lo >= 1))
         u = Interval(np.clip(u.lo, -1.0, 1.0), np.clip(u.hi, -1.0, 1.0))
     return Interval(library_down(np.arctanh(u.lo)), library_up(np.arctanh(u.hi)))
@@ -123,7 +123,7 @@ def sigmoid(u: Interval, trouble: Trouble) -> Interval:
     """1/(1 + e^(−u)), increasing from 0 to 1."""
     low = down(1 / up(1 + library_up(np.exp(-u.lo))))
     high = up(1 / down(1 + np.maximum(_below(np.exp(-u.hi)), 0.0)))
-    if np.any(u.hi < -700):  # e^(−u) overflows, but 1/(1 + e^(−u)) < e^u
+    if (u.hi < -700).any():  # e^(−u) overflows, but 1/(1 + e^(−u)) < e^u
         high = np.minimum(high, library_up(np.exp(u.hi)))
     return Interval(np.maximum(low, 0.0), np.minimum(high, 1.0))
 

@@ -43,7 +43,7 @@ def hunt(full: Program, domain: Array, seed: int = 0, starts: int = STARTS) -> H
     d = len(domain)
     drawn = low + widths * rng.random((starts, d))
     points = np.concatenate([drawn, (0.5 * low + 0.5 * high)[None], low[None], high[None]])
-    values, slopes, matrices = _at(full, points)
+    values, slopes, matrices = evaluated(full, points)
     finite = np.sort(values[np.isfinite(values)])
     spread = float(finite[len(finite) // 2] - finite[0]) if len(finite) else 0.0
     order = np.argsort(np.where(np.isnan(values), np.inf, values), kind="stable")[:KEPT]
@@ -65,7 +65,7 @@ def hunt(full: Program, domain: Array, seed: int = 0, starts: int = STARTS) -> H
         length = np.abs(step).max(axis=1, keepdims=True)
         step = step * np.minimum(1.0, 0.25 / np.maximum(length, 1e-300))
         there = np.clip(x + step * widths, low, high)
-        new_values, new_slopes, new_matrices = _at(full, there)
+        new_values, new_slopes, new_matrices = evaluated(full, there)
         better = new_values < value
         x, value = np.where(better[:, None], there, x), np.where(better, new_values, value)
         g, h = np.where(better[:, None], new_slopes, g), np.where(better[:, None, None], new_matrices, h)
@@ -76,7 +76,7 @@ def hunt(full: Program, domain: Array, seed: int = 0, starts: int = STARTS) -> H
     return Hunt(x[order], value[order], spread)
 
 
-def _at(full: Program, points: Array) -> tuple[Array, Array, Array]:
+def evaluated(full: Program, points: Array) -> tuple[Array, Array, Array]:
     """Return f (n,), ∇f (n, dim) and the Hessian (n, dim, dim) at points (n, dim)."""
     n, d = points.shape
     with np.errstate(all="ignore"):

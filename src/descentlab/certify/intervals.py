@@ -187,7 +187,7 @@ def divide(u: Interval, v: Interval, trouble: Trouble) -> Interval:
     if is_point(v) and v.lo > 0:
         return _like_signed(u, down(u.lo / v.lo), up(u.hi / v.lo))
     pole = ~((v.lo > 0) | (v.hi < 0))
-    if not np.any(pole):
+    if not pole.any():
         a, b, c, d = u.lo / v.lo, u.lo / v.hi, u.hi / v.lo, u.hi / v.hi
         low = np.minimum(np.minimum(a, b), np.minimum(c, d))
         high = np.maximum(np.maximum(a, b), np.maximum(c, d))
@@ -234,7 +234,7 @@ def _repeated(u: Interval, exponent: int) -> Interval:
 def sqrt(u: Interval, trouble: Trouble) -> Interval:
     """√u of the non-negative part of u."""
     outside = ~(u.lo >= 0)
-    if np.any(outside):
+    if outside.any():
         trouble.outside(outside, u.hi < 0)
     low = np.sqrt(np.maximum(u.lo, 0.0))
     return Interval(np.maximum(down(low), 0.0), up(np.sqrt(np.maximum(u.hi, 0.0))))

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from descentlab.certify.boxes import LOWER, UPPER, Boxes, Queue, Waiting, joined, pieces_of, together
 from descentlab.certify.enclose import Enclosure, Model
-from descentlab.certify.intervals import Array, Flags, Interval
+from descentlab.certify.intervals import Array, Flags, Interval, Trouble
 from descentlab.certify.krawczyk import krawczyk, mid_rad
 
 # Sides are cut off-centre, so that roots at round numbers do not lie on edges of boxes.
@@ -237,7 +237,7 @@ class Search:
         rises, falls = (middle.gradient.lo > spread) & sure, (middle.gradient.hi < -spread) & sure
         empty = np.zeros(len(boxes), bool)
         if self.lowest:
-            self._attain(middle)
+            self._attain(middle.value, middle.trouble)
             floors = np.fmax(floors, self._floor(middle, whole, steep, reach, smooth))
             empty |= floors > self.upper
             bends_down = sure & (np.einsum("nii->ni", around.hessian.hi) < 0) & ~rises & ~falls
@@ -289,11 +289,11 @@ class Search:
         self.unique.append(unique)
         if self.lowest and len(roots):
             middles = np.clip(0.5 * roots.low + 0.5 * roots.high, *self.domain.T)
-            self._attain(self.model.slopes(middles, middles))
+            self._attain(*self.model.value(middles, middles))
 
-    def _attain(self, middle: Enclosure) -> None:
+    def _attain(self, value: Interval, trouble: Trouble) -> None:
         """Lower the value known to be attained."""
-        values = np.where(middle.trouble.undefined | np.isnan(middle.value.hi), np.inf, middle.value.hi)
+        values = np.where(trouble.undefined | np.isnan(value.hi), np.inf, value.hi)
         self.upper = min(self.upper, float(values.min(initial=np.inf)))
 
     @staticmethod

@@ -50,7 +50,7 @@ def _wave(values: Callable[[Bound], Bound], u: Interval, shift: float) -> Interv
     first, last = _whole(u, shift)
     known = (u.lo >= -LIMIT) & (u.hi <= LIMIT)  # false for NaN
     crossed = ~(known & (first > last))
-    if not np.any(crossed):
+    if not crossed.any():
         return Interval(low, high)
     several = ~(known & (first >= last))
     half = first * 0.5
@@ -65,7 +65,7 @@ def tan(u: Interval, trouble: Trouble) -> Interval:
     first, last = _whole(u, 0.5)
     pole = ~((first > last) & (u.lo >= -LIMIT) & (u.hi <= LIMIT))
     low, high = library_down(np.tan(u.lo)), library_up(np.tan(u.hi))
-    if not np.any(pole):
+    if not pole.any():
         return Interval(low, high)
     trouble.outside(pole)
     return Interval(np.where(pole, -np.inf, low), np.where(pole, np.inf, high))
@@ -85,7 +85,7 @@ def acos(u: Interval, trouble: Trouble) -> Interval:
 
 def _within_one(u: Interval, trouble: Trouble) -> Interval:
     outside = ~((u.lo >= -1) & (u.hi <= 1))
-    if not np.any(outside):
+    if not outside.any():
         return u
     trouble.outside(outside, (u.hi < -1) | (u.lo > 1))
     return Interval(np.clip(u.lo, -1.0, 1.0), np.clip(u.hi, -1.0, 1.0))
@@ -104,7 +104,7 @@ def atan2(u: Interval, v: Interval, trouble: Trouble) -> Interval:
     cut = ~((u.lo > 0) | (u.hi < 0) | (v.lo > 0))
     low = library_down(_lowest_angle(u.lo, u.hi, v))
     high = library_up(-_lowest_angle(-u.hi, -u.lo, v))
-    if not np.any(cut):
+    if not cut.any():
         return Interval(low, high)
     trouble.outside(cut)
     return Interval(np.where(cut, -_PI, low), np.where(cut, _PI, high))

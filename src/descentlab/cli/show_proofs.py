@@ -138,7 +138,7 @@ def show_minimization(found: Minimization) -> None:
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     names = ", ".join(f.names[:3]) + (", …" if f.dim > 3 else "")
-    point = ", ".join(repr(float(v)) for v in found.x)
+    point = ", ".join(f"{v:.15g}" for v in found.x)
     table.add_row(names if f.dim == 1 else f"({names})", Text(point))
     table.add_row("f", Text(repr(found.fun), style="bold"))
     if found.fun_interval is not None:
