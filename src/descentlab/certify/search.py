@@ -54,6 +54,8 @@ THIN = 1 / 8
 FLAT_SLOPE = 1e-290
 # More than sums of products lose by underflow, in up to a hundred dimensions.
 UNDERFLOW = 2.0**-1060
+# Few boxes are split again and again, up to this many: a batch of them costs no more than one box.
+FEW_PARTS = 64
 # A box this many times longer than wide is cut across.
 MOST_SLENDER = 256
 # A box that Krawczyk's operator shrinks to this share is examined again before it is split.
@@ -334,9 +336,15 @@ class Search:
         self._leave(boxes[small], self._reasons(around)[small], floors[small])
         shrunk = np.asarray((size <= SHRUNK * old).all(axis=1, where=free) & ~small)
         left = ~small & ~shrunk
-        halves = self._halved(boxes[left], steep[left], relative[left])
-        split = [Waiting(half, floors[left], stalled[left]) for half in halves]
-        return together([Waiting(boxes[shrunk], floors[shrunk], stalled[shrunk]), *split])
+        parts, steep, which = boxes[left], steep[left], np.flatnonzero(left)
+        while len(parts):
+            relative = np.where(parts.free, (parts.high - parts.low) / self.widths, 0.0)
+            parts = joined([*self._halved(parts, steep, relative)])
+            steep, which = np.concatenate([steep, steep]), np.concatenate([which, which])
+            if len(parts) > FEW_PARTS:
+                break
+        split = Waiting(parts, floors[which], stalled[which])
+        return together([Waiting(boxes[shrunk], floors[shrunk], stalled[shrunk]), split])
 
     @staticmethod
     def _halved(boxes: Boxes, steep: Array, relative: Array) -> tuple[Boxes, Boxes]:
