@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -67,7 +68,8 @@ def certify(
         recheck_points(f, points)
     lowest = lowest_of(model, points, left, scale=hunt(model.full, domain).spread)
     if not lowest.proved:  # what is undecided is often above the lowest value
-        lowest = prove_lowest(model, domain, limits).lowest
+        left_over = max(seconds - (time.perf_counter() - began), 0.1 * seconds)
+        lowest = prove_lowest(model, domain, replace(limits, seconds=left_over)).lowest
     inside = tuple(p for p in points if not p.on_boundary)
     turns = winding(model, domain) if f.dim == 2 else None
     # A point within rounding of a face may turn ∇f or not.

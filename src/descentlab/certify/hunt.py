@@ -15,9 +15,12 @@ from descentlab.program import NUMPY, Program, run
 
 STARTS = 512
 KEPT = 16
-ROUNDS = 10
+# All of them take so many steps, then the best few go on up to the last.
+ALL_ROUNDS, BEST, ROUNDS = 10, 4, 60
 # Newton's last step, in box sides: what is left is narrowed by proof.
 SETTLED = 1e-6
+# No step helps a point whose matrix has been shifted this far.
+HOPELESS = 1e3
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,10 @@ def hunt(full: Program, domain: Array, seed: int = 0, starts: int = STARTS) -> H
     order = np.argsort(np.where(np.isnan(values), np.inf, values), kind="stable")[:KEPT]
     x, value, g, h = points[order], values[order], slopes[order], matrices[order]
     shift = np.zeros(len(x))
-    for _ in range(ROUNDS):
+    for k in range(ROUNDS):
+        if k == ALL_ROUNDS:
+            best = np.argsort(value, kind="stable")[:BEST]
+            x, value, g, h, shift = x[best], value[best], g[best], h[best], shift[best]
         scaled = h * widths[:, None] * widths
         steep = g * widths
         blocked = ((x <= low) & (g > 0)) | ((x >= high) & (g < 0))
@@ -73,7 +79,7 @@ def hunt(full: Program, domain: Array, seed: int = 0, starts: int = STARTS) -> H
         x, value = np.where(better[:, None], there, x), np.where(better, new_values, value)
         g, h = np.where(better[:, None], new_slopes, g), np.where(better[:, None, None], new_matrices, h)
         shift = np.where(better, shift / 8, np.maximum(4 * shift, 1e-3))
-        if not (better & (length[:, 0] > SETTLED)).any():
+        if not ((length[:, 0] > SETTLED) & (shift < HOPELESS)).any():
             break
     order = np.argsort(np.where(np.isnan(value), np.inf, value), kind="stable")
     return Hunt(x[order], value[order], spread)

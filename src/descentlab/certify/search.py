@@ -54,8 +54,8 @@ THIN = 1 / 8
 FLAT_SLOPE = 1e-290
 # More than sums of products lose by underflow, in up to a hundred dimensions.
 UNDERFLOW = 2.0**-1060
-# Few boxes are split again and again, up to this many: a batch of them costs no more than one box.
-FEW_PARTS = 64
+# Few boxes are split again and again, until their Hessians hold this many numbers: so many cost no more than one.
+FEW_ENTRIES = 256
 # A box this many times longer than wide is cut across.
 MOST_SLENDER = 256
 # A box that Krawczyk's operator shrinks to this share is examined again before it is split.
@@ -341,7 +341,7 @@ class Search:
             relative = np.where(parts.free, (parts.high - parts.low) / self.widths, 0.0)
             parts = joined([*self._halved(parts, steep, relative)])
             steep, which = np.concatenate([steep, steep]), np.concatenate([which, which])
-            if len(parts) > FEW_PARTS:
+            if len(parts) * len(self.domain) ** 2 > FEW_ENTRIES:
                 break
         split = Waiting(parts, floors[which], stalled[which])
         return together([Waiting(boxes[shrunk], floors[shrunk], stalled[shrunk]), split])
