@@ -18,11 +18,11 @@ import flint
 
 import descentlab as dl
 from descentlab.certify import Certificate, CertifiedPoint, Region, document
-from descentlab.certify.arb import ball_model, fault_of, recheck_points
-from descentlab.certify.balls import NowhereError, hull
-from descentlab.certify.spans import Spans
-from descentlab.certify.tape import Tape
-from descentlab.certify.verify import FAILS, HOLDS, UNCHECKED, Verification, verify
+from descentlab.certify.checking.arb import ball_model, fault_of, recheck_points
+from descentlab.certify.checking.balls import NowhereError, hull
+from descentlab.certify.checking.spans import Spans
+from descentlab.certify.checking.tape import Tape
+from descentlab.certify.checking.verify import FAILS, HOLDS, UNCHECKED, Verification, verify
 from descentlab.formula.functions import TABLE
 
 CAMEL = dl.formula("x^4 - 2*x^2 + 3*x/10 + y^2 + x*y/5", domain={"x": (-2, 2), "y": (-1, 1.5)})

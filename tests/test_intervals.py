@@ -201,3 +201,22 @@ def test_thousands_of_intervals_each(case: Case) -> None:
     for seed in range(10, 13):
         found, _ = hunt(case, seed=seed, n=10_000, count=6)
         assert found == []
+
+
+@pytest.mark.parametrize("count", [1, arithmetic.FEW, arithmetic.FEW + 1, 20_000])
+def test_few_and_many_are_rounded_at_least_one_number_outward(count: int) -> None:
+    rng = np.random.default_rng(count)
+    x = rng.standard_normal(count) * 2.0 ** rng.integers(-1074, 1000, count)
+    x[: min(count, 4)] = [0.0, -5e-324, 2.0**-1022, -1.7976931348623157e308][: min(count, 4)]
+    low, high = arithmetic.down(x), arithmetic.up(x)
+    # The least double has −∞ below it.
+    with np.errstate(over="ignore"):
+        assert (low <= np.nextafter(x, -np.inf)).all()
+        assert (high >= np.nextafter(x, np.inf)).all()
+        two = np.nextafter(np.nextafter(x, -np.inf), -np.inf)
+    assert (low >= two)[np.isfinite(two)].all()
+    # Beyond the doubles a bound is the last double, or says nothing.
+    beyond = np.full(count, np.inf)
+    with np.errstate(invalid="ignore"):
+        assert not (arithmetic.down(beyond) > arithmetic.LARGEST).any()
+        assert not (arithmetic.up(-beyond) < -arithmetic.LARGEST).any()

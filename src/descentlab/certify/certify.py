@@ -63,7 +63,7 @@ def certify(
     findings = Search(model, domain, limits, progress=progress).run()
     points, left = settle(model, domain, findings)
     if recheck == "arb":
-        from descentlab.certify.arb import recheck_points
+        from descentlab.certify.checking.arb import recheck_points
 
         recheck_points(f, points)
     lowest = lowest_of(model, points, left, scale=hunt(model.full, domain).spread)

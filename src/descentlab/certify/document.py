@@ -1,7 +1,7 @@
 """Certificates as files: JSON in which every bound is an exact hexadecimal float, with decimals beside it to read.
 
 A file is data and is not trusted: its formula goes through the formula reader, and every field is looked at. That what
-it says is true is for certify/verify.py to find out.
+it says is true is for checking/verify.py to find out.
 """
 
 from __future__ import annotations

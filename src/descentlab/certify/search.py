@@ -1,8 +1,9 @@
 """One loop for both proofs: all stationary points of a box, or its lowest value.
 
-The closed box is cut into its interior and its faces of every dimension, and each of these into small boxes, a
-thousand at a time. A box is dropped once it is proved to hold nothing of interest, kept once it is proved to
-hold exactly one stationary point (of f on its face), and split otherwise. The proofs:
+The closed box is cut into small boxes, thousands at a time. A box is dropped once it is proved to hold nothing of
+interest, kept once it is proved to hold exactly one stationary point, and split otherwise. A box at the edge of the
+domain holds a part of its faces too: when its interior is settled, or it is thin, it gives them off as boxes of fewer
+free coordinates, on which f is examined the same way. The proofs:
 
 - nothing, because a partial derivative cannot be zero on it (natural and mean-value form), because Krawczyk's operator
   leaves the box, or because the slopes into the box at a face have the wrong sign;

@@ -157,8 +157,8 @@ def _verify(path: str, boxes: int, seconds: str, json: bool) -> int:
     if boxes < 1 or not limit > 0:
         raise InputError("--boxes and --seconds must be positive.")
     with output.working("reading the certificate") as tell:
-        from descentlab.certify.verify import BOXES
-        from descentlab.certify.verify import verify as run
+        from descentlab.certify.checking.verify import BOXES
+        from descentlab.certify.checking.verify import verify as run
 
         verification = run(path, min(boxes, BOXES) if boxes == 5_000_000 else boxes, limit, tell)
     if json:

@@ -16,7 +16,7 @@ from descentlab.wording import short, where
 
 if TYPE_CHECKING:
     from descentlab.certify import Certificate, CertifiedPoint
-    from descentlab.certify.verify import Verification
+    from descentlab.certify.checking.verify import Verification
     from descentlab.minimize import Minimization
 
 MOST_MINIMA, MOST_REGIONS = 12, 6
@@ -155,7 +155,7 @@ def show_minimization(found: Minimization) -> None:
 
 def show_verification(v: Verification) -> None:
     """Print every claim with what came of it."""
-    from descentlab.certify.verify import FAILS, HOLDS
+    from descentlab.certify.checking.verify import FAILS, HOLDS
 
     out = output.console()
     show._head(out, v.certificate.objective, f"every claim of {v.path} checked with python-flint")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from descentlab.certify.balls import Ball, NowhereError, flint
-from descentlab.certify.tape import Tape
+from descentlab.certify.checking.balls import Ball, NowhereError, flint
+from descentlab.certify.checking.tape import Tape
 
 # Krawczyk's operator squares the width of a box once it is small; before that it may shrink slowly.
 ROUNDS, STALE = 200, 0.97

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from descentlab.certify.balls import NowhereError
-from descentlab.certify.cover import Budget, StoppedError
+from descentlab.certify.checking.balls import NowhereError
+from descentlab.certify.checking.cover import Budget, StoppedError
+from descentlab.certify.checking.spans import BallModel, Span
 from descentlab.certify.result import Region
-from descentlab.certify.spans import BallModel, Span
 
 # Rims tried around a region, in units of its size.
 _RIMS = (2.0, 8.0, 64.0, 512.0)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sympy import Expr
 
-from descentlab.certify.balls import OPERATIONS, RULES, Ball, flint, integer_power
+from descentlab.certify.checking.balls import OPERATIONS, RULES, Ball, flint, integer_power
 from descentlab.errors import InputError
 from descentlab.program import Operation, Program
 

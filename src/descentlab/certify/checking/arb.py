@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from descentlab.certify.balls import Ball, NowhereError, flint, hull
-from descentlab.certify.cover import Budget, Corner, Cover, Known, StoppedError
+from descentlab.certify.checking.balls import Ball, NowhereError, flint, hull
+from descentlab.certify.checking.cover import Budget, Corner, Cover, Known, StoppedError
+from descentlab.certify.checking.roots import Matrix, newton, refined, signs
+from descentlab.certify.checking.spans import BallModel
 from descentlab.certify.result import CertifiedPoint
-from descentlab.certify.roots import Matrix, newton, refined, signs
-from descentlab.certify.spans import BallModel
 from descentlab.errors import InputError, WorkError
 from descentlab.objective import FormulaObjective, Objective
 from descentlab.wording import where

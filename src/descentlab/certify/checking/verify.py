@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from descentlab.certify.arb import BITS, ball_model, faults, known, pattern
-from descentlab.certify.balls import flint
 from descentlab.certify.certify import model_of
-from descentlab.certify.cover import Budget, Corner, Cover, Gap, Known, StoppedError, faces
+from descentlab.certify.checking.arb import BITS, ball_model, faults, known, pattern
+from descentlab.certify.checking.balls import flint
+from descentlab.certify.checking.cover import Budget, Corner, Cover, Gap, Known, StoppedError, faces
+from descentlab.certify.checking.regions import holds_minimum, within
+from descentlab.certify.checking.spans import BallModel
+from descentlab.certify.checking.turns import turns
 from descentlab.certify.document import as_document, load
 from descentlab.certify.hunt import hunt
-from descentlab.certify.regions_again import holds_minimum, within
 from descentlab.certify.result import Certificate, CertifiedPoint, Region
-from descentlab.certify.spans import BallModel
-from descentlab.certify.turns import turns
 from descentlab.wording import where
 
 # Balls at this precision do for cutting up the box: most of it is far from any stationary point.

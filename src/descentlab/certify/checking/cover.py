@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from descentlab.certify.balls import Ball, NowhereError, flint, hull
-from descentlab.certify.roots import Matrix, krawczyk, refined, signs
-from descentlab.certify.spans import BallModel
+from descentlab.certify.checking.balls import Ball, NowhereError, flint, hull
+from descentlab.certify.checking.roots import Matrix, krawczyk, refined, signs
+from descentlab.certify.checking.spans import BallModel
 
 # Pieces smaller than this share of the box's sides are left: doubles end not far below.
 SMALLEST = 2.0**-46

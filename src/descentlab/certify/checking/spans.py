@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from descentlab.certify.balls import OPERATIONS, Ball, NowhereError, flint
-from descentlab.certify.tape import Tape, constant_ball
+from descentlab.certify.checking.balls import OPERATIONS, Ball, NowhereError, flint
+from descentlab.certify.checking.tape import Tape, constant_ball
 from descentlab.program import Operation, Program
 
 Span = tuple[Ball, Ball]

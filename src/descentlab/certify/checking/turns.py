@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from descentlab.certify.balls import NowhereError, flint, hull
-from descentlab.certify.spans import BallModel
+from descentlab.certify.checking.balls import NowhereError, flint, hull
+from descentlab.certify.checking.spans import BallModel
 
 _BITS = 64
 
