@@ -281,7 +281,7 @@ def test_an_unfinished_proof_is_not_drawn_into_a_survey(monkeypatch: pytest.Monk
 
     s = dl.survey(dl.landscape("peaks"), 100)
     assert s.proof
-    monkeypatch.setattr(sys.modules["descentlab.survey.proof"], "QUICK_BOXES", 500)
+    monkeypatch.setattr(sys.modules["descentlab.survey.proof"], "QUICK_BOXES", 1000)
     unfinished = dl.survey(dl.landscape("peaks"), 100)
     assert unfinished.matched is not None
     assert not unfinished.matched.finished

@@ -243,14 +243,14 @@ def test_where_nothing_is_proved_the_reason_is_said() -> None:
 
 def test_a_proof_that_did_not_finish_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     proof = sys.modules["descentlab.survey.proof"]
-    monkeypatch.setattr(proof, "QUICK_BOXES", 500)
+    monkeypatch.setattr(proof, "QUICK_BOXES", 1000)
     s = dl.survey(dl.landscape("peaks"), 100)
     certificate, matching = both(s)
     assert certificate.lowest.proved
     assert not matching.finished
     assert s.proof == (
         "The global minimum over the closed box is proved: f = -6.5511 at (x, y) = (0.22828, -1.6255), and the survey "
-        "found it. Which other minima there are is not proved: 500 boxes were too few, and 'descentlab certify' takes "
+        "found it. Which other minima there are is not proved: 1,000 boxes were too few, and 'descentlab certify' takes "
         "more."
     )
     monkeypatch.setattr(proof, "QUICK_BOXES", 10)
