@@ -250,8 +250,8 @@ def test_a_proof_that_did_not_finish_says_so(monkeypatch: pytest.MonkeyPatch) ->
     assert not matching.finished
     assert s.proof == (
         "The global minimum over the closed box is proved: f = -6.5511 at (x, y) = (0.22828, -1.6255), and the survey "
-        "found it. Which other minima there are is not proved: 1,000 boxes were too few, and 'descentlab certify' takes "
-        "more."
+        "found it. Which other minima there are is not proved: 1,000 boxes were too few, and 'descentlab certify' "
+        "takes more."
     )
     monkeypatch.setattr(proof, "QUICK_BOXES", 10)
     none = dl.survey(dl.landscape("peaks"), 100)
