@@ -4,7 +4,7 @@
 #                     make explore FORMULA='x^4 - 2x^2 + y^2' DOMAIN='x=-2:2 y=-2:2' START='0.5,1' OUTPUT=my.html
 #   make test         set up everything and run the tests (SLOW=1: the slow ones too)
 #   make lint         ruff and mypy
-#   make bench        descents, start-up and surveys, side by side with other ways (WRITE=1: into benchmarks/RESULTS.md;
+#   make bench        descents, start-up, surveys and proofs, side by side with other ways (WRITE=1: into benchmarks/RESULTS.md;
 #                     ONLY=surveys: that part)
 #   make fuzz         throw random and hostile text at the formula reader (SECONDS=60)
 #   make lock         write requirements.lock anew from pyproject.toml
