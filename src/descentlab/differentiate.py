@@ -19,7 +19,7 @@ import sympy
 from sympy import Expr
 
 from descentlab.formula.functions import BY_NAME
-from descentlab.program import Operation, Program, check_length, compile_program, to_double
+from descentlab.program import Emitter, Operation, Program, compile_program, to_double
 
 
 def gradient(program: Program, what: str = "gradient") -> Program:
@@ -48,21 +48,12 @@ def derivatives(program: Program, what: str = "Hessian") -> Program:
     return Program(program.names, tuple(builder.operations), (value, *partials, *hessian)).pruned()
 
 
-class _Builder:
+class _Builder(Emitter):
     """Appends operations to a program, each distinct one once, leaving out what 0 and 1 make superfluous."""
 
     def __init__(self, operations: tuple[Operation, ...], what: str) -> None:
-        self._what = what
-        self.operations = list(operations)
-        self._known = {operation: i for i, operation in enumerate(operations)}
+        super().__init__(operations, what)
         self.zero, self.one = self.constant(sympy.S.Zero), self.constant(sympy.S.One)
-
-    def emit(self, operation: Operation) -> int:
-        if operation not in self._known:
-            check_length(len(self.operations), self._what)
-            self._known[operation] = len(self.operations)
-            self.operations.append(operation)
-        return self._known[operation]
 
     def constant(self, exact: Expr) -> int:
         return self.emit(Operation("constant", number=to_double(exact), exact=exact))

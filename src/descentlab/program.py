@@ -73,13 +73,17 @@ class Program:
         outputs = tuple(range(first, first + len(extra)))
         return Program(self.names, self.operations + extra, outputs)
 
-    def pruned(self) -> Program:
-        """Return the same program without operations that no output reads."""
-        read = set(self.outputs)
-        for i in range(len(self.operations) - 1, -1, -1):
+    def read_by(self, outputs: Sequence[int]) -> set[int]:
+        """Return the operations that the operations `outputs` are computed from, themselves included."""
+        read = set(outputs)
+        for i in range(max(outputs, default=-1), -1, -1):
             if i in read:
                 read.update(self.operations[i].arguments)
-        kept = sorted(read)
+        return read
+
+    def pruned(self) -> Program:
+        """Return the same program without operations that no output reads."""
+        kept = sorted(self.read_by(self.outputs))
         place = {old: new for new, old in enumerate(kept)}
         operations = tuple(
             Operation(op.name, tuple(place[a] for a in op.arguments), op.number, op.exact)
@@ -193,31 +197,34 @@ def compile_program(expressions: Sequence[Expr], names: Sequence[str], what: str
     return Program(tuple(names), tuple(builder.operations), outputs)
 
 
-def check_length(operations: int, what: str) -> None:
-    """Raise InputError if a program with so many operations is to take one more."""
-    if operations >= MOST_OPERATIONS:
-        raise InputError(
-            f"The {what} needs more than {MOST_OPERATIONS:,} operations. "
-            "Use a shorter formula, or give the objective as a Python function."
-        )
+class Emitter:
+    """Collects operations, each distinct one once (value numbering); `what` is named if they are too many."""
 
-
-class _Builder:
-    """Collects operations, each distinct one once (value numbering)."""
-
-    def __init__(self, names: tuple[str, ...], what: str) -> None:
-        self.operations: list[Operation] = []
+    def __init__(self, operations: Sequence[Operation], what: str) -> None:
+        self.operations = list(operations)
         self._what = what
-        self._known: dict[Operation, int] = {}
-        self._done: dict[Expr, int] = {}
-        self._inputs = {name: i for i, name in enumerate(names)}
+        self._known = {operation: i for i, operation in enumerate(operations)}
 
     def emit(self, operation: Operation) -> int:
+        """Return the place of the operation, appended if it is new. Raises InputError at 20,000 operations."""
         if operation not in self._known:
-            check_length(len(self.operations), self._what)
+            if len(self.operations) >= MOST_OPERATIONS:
+                raise InputError(
+                    f"The {self._what} needs more than {MOST_OPERATIONS:,} operations. "
+                    "Use a shorter formula, or give the objective as a Python function."
+                )
             self._known[operation] = len(self.operations)
             self.operations.append(operation)
         return self._known[operation]
+
+
+class _Builder(Emitter):
+    """Flattens expressions."""
+
+    def __init__(self, names: tuple[str, ...], what: str) -> None:
+        super().__init__((), what)
+        self._done: dict[Expr, int] = {}
+        self._inputs = {name: i for i, name in enumerate(names)}
 
     def add(self, expression: Expr) -> int:
         # Post-order walk with a stack of its own: a formula's depth never meets Python's limit.

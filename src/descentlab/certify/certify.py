@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from descentlab.certify.enclose import Model
-from descentlab.certify.hunt import hunt
+from descentlab.certify.hunt import spread
 from descentlab.certify.intervals import LIBRARY_ULPS
 from descentlab.certify.lowest import lowest_of, prove_lowest
 from descentlab.certify.regions import settle
@@ -66,7 +66,7 @@ def certify(
         from descentlab.certify.checking.arb import recheck_points
 
         recheck_points(f, points)
-    lowest = lowest_of(model, points, left, scale=hunt(model.full, domain).spread)
+    lowest = lowest_of(model, points, left, scale=spread(model.full, domain))
     if not lowest.proved:  # what is undecided is often above the lowest value
         left_over = max(seconds - (time.perf_counter() - began), 0.1 * seconds)
         lowest = prove_lowest(model, domain, replace(limits, seconds=left_over)).lowest

@@ -114,7 +114,7 @@ class _Runner:
 
     def __init__(self, program: Program, outputs: int, constants: dict[int, Interval]) -> None:
         self._outputs = program.outputs[:outputs]
-        read, in_value = _read_by(program, self._outputs), _read_by(program, program.outputs[:1])
+        read, in_value = program.read_by(self._outputs), program.read_by(program.outputs[:1])
         self._constants = {i: constants[i] for i in read if i in constants}
         self._inputs = [
             (i, int(program.operations[i].number)) for i in read if program.operations[i].name == "input"
@@ -198,12 +198,3 @@ def enclosed(op: Operation) -> Interval:
     # π or e: to_double may be off by an ulp.
     near = np.asarray(number)
     return Interval(intervals.down(intervals.down(near)), intervals.up(intervals.up(near)))
-
-
-def _read_by(program: Program, outputs: Sequence[int]) -> set[int]:
-    """Return the operations that `outputs` are computed from."""
-    read = set(outputs)
-    for i in range(max(outputs), -1, -1):
-        if i in read:
-            read.update(program.operations[i].arguments)
-    return read

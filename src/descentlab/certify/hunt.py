@@ -43,15 +43,10 @@ def hunt(full: Program, domain: Array, seed: int = 0, starts: int = STARTS) -> H
     step solves (H + μI) s = −∇f over the coordinates that are not held by a bound, in units of the box's sides; μ makes
     the matrix positive definite and grows while f does not fall (Levenberg and Marquardt).
     """
-    rng = np.random.Generator(np.random.Philox(seed))
     low, high = domain.T
     widths = high - low
-    d = len(domain)
-    drawn = low + widths * rng.random((starts, d))
-    points = np.concatenate([drawn, (0.5 * low + 0.5 * high)[None], low[None], high[None]])
+    points = _drawn(domain, seed, starts)
     values, slopes, matrices = evaluated(full, points)
-    finite = np.sort(values[np.isfinite(values)])
-    spread = float(finite[len(finite) // 2] - finite[0]) if len(finite) else 0.0
     order = np.argsort(np.where(np.isnan(values), np.inf, values), kind="stable")[:KEPT]
     x, value, g, h = points[order], values[order], slopes[order], matrices[order]
     shift = np.zeros(len(x))
@@ -82,7 +77,27 @@ def hunt(full: Program, domain: Array, seed: int = 0, starts: int = STARTS) -> H
         if not ((length[:, 0] > SETTLED) & (shift < HOPELESS)).any():
             break
     order = np.argsort(np.where(np.isnan(value), np.inf, value), kind="stable")
-    return Hunt(x[order], value[order], spread)
+    return Hunt(x[order], value[order], _spread(values))
+
+
+@np.errstate(all="ignore")
+def spread(full: Program, domain: Array, seed: int = 0, starts: int = STARTS) -> float:
+    """Return the spread of f that `hunt` finds, without the hunt."""
+    return _spread(evaluated(full, _drawn(domain, seed, starts))[0])
+
+
+def _drawn(domain: Array, seed: int, starts: int) -> Array:
+    """Return random points, the middle of the box and two of its corners, (starts + 3, dim)."""
+    low, high = domain.T
+    random = np.random.Generator(np.random.Philox(seed)).random((starts, len(domain)))
+    return np.concatenate(
+        [low + (high - low) * random, (0.5 * low + 0.5 * high)[None], low[None], high[None]]
+    )
+
+
+def _spread(values: Array) -> float:
+    finite = np.sort(values[np.isfinite(values)])
+    return float(finite[len(finite) // 2] - finite[0]) if len(finite) else 0.0
 
 
 def evaluated(full: Program, points: Array) -> tuple[Array, Array, Array]:

@@ -186,7 +186,7 @@ def divide(u: Interval, v: Interval, trouble: Trouble) -> Interval:
     """u/v; where v may be zero the quotient is bounded on the side that is possible, and undefined."""
     if is_point(v) and v.lo > 0:
         return _like_signed(u, down(u.lo / v.lo), up(u.hi / v.lo))
-    pole = ~((v.lo > 0) | (v.hi < 0))
+    pole = ~excludes_zero(v)
     if not pole.any():
         a, b, c, d = u.lo / v.lo, u.lo / v.hi, u.hi / v.lo, u.hi / v.hi
         low = np.minimum(np.minimum(a, b), np.minimum(c, d))
