@@ -16,6 +16,7 @@ from descentlab.batch import run_ends
 from descentlab.descent import prepare
 from descentlab.engine import TAIL, Rows, run_all
 from descentlab.landscapes import landscape
+from descentlab.optimizers import choose
 
 compilations: list[str] = []
 jax.monitoring.register_event_duration_secs_listener(
@@ -111,13 +112,45 @@ def test_the_same_formula_made_again_compiles_nothing() -> None:
         dl.descend(dl.formula(text, domain={"x": (-3, 3)}), [0.5], steps=50)
 
 
-def test_another_optimizer_or_parameter_compiles_once_and_then_never() -> None:
+def test_another_optimizer_or_bound_compiles_once_and_then_never() -> None:
     f = fresh()
-    for settings in ({"optimizer": "adam"}, {"optimizer": "adam", "beta1": 0.5}, {"bounds": "clip"}):
+    for settings in ({"optimizer": "adam"}, {"bounds": "clip"}):
         with compiles(1, at_least=1):
             dl.descend(f, [0.3], steps=64, **settings)
         with compiles(0):
             dl.descend(f, [0.4], learning_rate=0.2, steps=60, **settings)
+
+
+@pytest.mark.parametrize("row", [row for row in dl.optimizers() if row.parameters], ids=lambda row: row.name)
+def test_parameters_are_traced_and_change_what_they_should(row: Any) -> None:
+    f = fresh()
+    settings: dict[str, Any] = {"start": [0.3], "optimizer": row.name, "learning_rate": 0.05, "steps": 64}
+    first = dl.descend(f, **settings)
+    for p in row.parameters:
+        value = 0.3 if p.high == 1 else p.default * 1000
+        with compiles(0):
+            run = dl.descend(f, **settings, **{p.name: value})
+        # The same transformation, made with constants and stepped by hand.
+        chosen = choose(row.name, {p.name: value})
+        with jax.enable_x64(True):
+            x = np.array([0.3])
+            memory = chosen.transformation.init((x[0],))
+            for _ in range(64):
+                update, memory = chosen.transformation.update((jnp.asarray(f.gradient(x)[0]),), memory, (x[0],))
+                x = x + 0.05 * np.asarray(update)
+        assert run.ends[0] == pytest.approx(x, rel=1e-9)
+        if (row.name, p.name) != ("amsgrad", "beta2"):  # its largest gradient is the first one here
+            assert not np.array_equal(run.points, first.points)
+
+
+def test_another_decay_of_the_rate_compiles_nothing() -> None:
+    f = fresh()
+    runs = []
+    dl.descend(f, [0.3], learning_rate="exponential:0.1:0.99", steps=50)
+    with compiles(0):
+        runs = [dl.descend(f, [0.3], learning_rate=f"exponential:0.1:{d}", steps=50) for d in (0.9, 0.5)]
+    for run, decay in zip(runs, (0.9, 0.5), strict=True):
+        assert run.learning_rates[0] == pytest.approx(0.1 * decay ** np.arange(50), rel=1e-12)
 
 
 def test_a_python_function_compiles_nothing_the_second_time() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from descentlab.optimizers import optimizers
     from descentlab.rates import gradient_based, time_based
     from descentlab.report.explore import Exploration, explore
+    from descentlab.studio.widget import studio
     from descentlab.survey import BasinMap, BasinStrip, Minimum, Survey, basin_map, basin_strip, survey
     from descentlab.sweep import Sweep, sweep
 
@@ -61,6 +62,7 @@ __all__ = [
     "minimize",
     "optimizers",
     "parse",
+    "studio",
     "survey",
     "sweep",
     "time_based",
@@ -80,6 +82,7 @@ _HOMES = {
     "optimizers": ["optimizers"],
     "rates": ["gradient_based", "time_based"],
     "report": ["Exploration", "explore"],
+    "studio.widget": ["studio"],
     "survey": ["BasinMap", "BasinStrip", "Minimum", "Survey", "basin_map", "basin_strip", "survey"],
     "sweep": ["Sweep", "sweep"],
 }

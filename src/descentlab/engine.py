@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,7 @@ def run_all(method: Method, rows: Rows, tolerance: float | None) -> Trace:
     longest = int(rows.steps.max(initial=0))
     count, dim = rows.starts.shape
     size = next((c for c in CALLS if count <= c), CALLS[-1])
-    run = _recorded(method, _padded_length(longest))
+    run, traced = _recorded(_bare(method), _padded_length(longest)), _traced(method)
     dtype, limits = np.dtype(method.precision), limits_of(method, tolerance)
 
     def one(first: int) -> tuple[Any, ...]:
@@ -87,7 +87,7 @@ def run_all(method: Method, rows: Rows, tolerance: float | None) -> Trace:
 
         starts = tuple(pad(rows.starts[:, i]) for i in range(dim))
         with jax.enable_x64(True):
-            seen, taken = run(starts, pad(rows.rates), pad(rows.steps, np.int32), limits)
+            seen, taken = run(starts, pad(rows.rates), pad(rows.steps, np.int32), limits, *traced)
         points, rates = by_row(seen, size - padding, dim)
         counts = np.asarray(taken).reshape(-1)[: size - padding].astype(np.int64)
         return points[:, : longest + 1], rates[:, :longest], counts
@@ -121,20 +121,32 @@ def _padded_length(steps: int) -> int:
     return power * 3 // 4 if steps <= power * 3 // 4 else power
 
 
+def _bare(method: Method) -> Method:
+    """Return the method without the numbers that JAX traces, so that others compile nothing again."""
+    return replace(method, optimizer=method.optimizer.bare, rate=replace(method.rate, decay=1.0))
+
+
+def _traced(method: Method) -> tuple[tuple[Any, ...], Any]:
+    """Return those numbers: the optimizer's parameters, and the decay of the learning rate."""
+    return method.optimizer.values(method.precision), np.dtype(method.precision).type(method.rate.decay)
+
+
 @functools.lru_cache(maxsize=256)
 def _recorded(method: Method, length: int) -> Any:
     """Compile: every step recorded."""
     import jax
 
-    loop = make_loop(method)
+    def blocks(
+        starts: Any, rates: Any, steps: Any, limits: Limits, parameters: tuple[Any, ...], decay: Any
+    ) -> Any:
+        loop = make_loop(replace(method, rate=replace(method.rate, decay=decay)), parameters)
 
-    def block(starts: Any, rates: Any, steps: Any, limits: Limits) -> Any:
-        return record(loop.init(starts), Row(rates, steps, steps), limits, length, loop)
+        def block(starts: Any, rates: Any, steps: Any) -> Any:
+            return record(loop.init(starts), Row(rates, steps, steps), limits, length, loop)
 
-    def blocks(starts: Any, rates: Any, steps: Any, limits: Limits) -> Any:
         size = min(BLOCK, steps.shape[0])
         cut = jax.tree.map(lambda a: a.reshape(-1, size), (starts, rates, steps))
-        return jax.lax.map(lambda rows: block(rows[0], rows[1], rows[2], limits), cut)
+        return jax.lax.map(lambda rows: block(*rows), cut)
 
     return compiled(blocks)
 

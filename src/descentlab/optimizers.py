@@ -11,9 +11,11 @@ from __future__ import annotations
 import functools
 import importlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from descentlab.errors import InputError, unknown
 
@@ -231,14 +233,26 @@ class ChosenOptimizer:
     @functools.cached_property
     def transformation(self) -> optax.GradientTransformationExtraArgs:
         """The optax transformation at learning rate one."""
+        return self.made([value for _, value in self.parameters])
+
+    def made(self, values: Sequence[Any]) -> optax.GradientTransformationExtraArgs:
+        """Return the transformation with these values of the row's parameters, which JAX may be tracing."""
         import optax
 
         if self.row is None:
             return optax.with_extra_args_support(self.own)
-        by_name = {p.name: p.optax for p in self.row.parameters}
-        settings = {by_name[name]: value for name, value in self.parameters}
+        settings = {p.optax: value for p, value in zip(self.row.parameters, values, strict=True)}
         make = getattr(importlib.import_module("optax"), self.row.optax)
         return optax.with_extra_args_support(make(learning_rate=1.0, **dict(self.row.fixed), **settings))
+
+    @property
+    def bare(self) -> ChosenOptimizer:
+        """The optimizer without its parameters' values: what is compiled where those are traced."""
+        return self if self.row is None else ChosenOptimizer(self.row.name, self.row)
+
+    def values(self, dtype: Any) -> tuple[Any, ...]:
+        """The parameters' values as scalars of `dtype`, to be traced."""
+        return tuple(np.dtype(dtype).type(value) for _, value in self.parameters)
 
     @property
     def searches(self) -> bool:

@@ -153,6 +153,11 @@ def function_of(names: tuple[str, ...], function: str = "f") -> Layout:
     return row(variable(function), Fence(_listed([variable(name) for name in names])))
 
 
+def gradient_of(names: tuple[str, ...]) -> Layout:
+    """(∂f/∂x, ∂f/∂y): the collection of all partial derivatives."""
+    return Fence(_listed([slope(name, partial=True) for name in names]))
+
+
 def variable(name: str) -> Layout:
     """A variable's name: Greek letters spelled out become letters, x1 and x_1 get a subscript."""
     match = re.fullmatch(r"([^\W\d_]+)_?(\d+)", name)

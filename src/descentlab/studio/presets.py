@@ -1,0 +1,3 @@
+"""Guided presets (helper U is writing these)."""
+
+PRESETS: tuple = ()
