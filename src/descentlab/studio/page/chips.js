@@ -7,7 +7,7 @@ const CHIPS_SETTINGS = { learning_rate: "learning rate", start: "start", steps: 
 export function makeChips(ctx) {
   const list = make("div", { class: "dl-chips", role: "list" });
   const advice = make("div", { class: "dl-advice", "aria-live": "polite" });
-  const el = make("section", { "aria-label": "Verdicts" }, make("p", { class: "dl-title", text: "Verdicts" }), list, advice);
+  const el = make("section", { "aria-label": "Verdicts" }, make("p", { class: "dl-line" }, make("span", { class: "dl-title dl-grow", text: "Verdicts" }), make("span", { class: "dl-note", text: "steps · final ‖∇f‖" })), list, advice);
   let drawn = [];
 
   function chip(run, o, s) {
@@ -32,7 +32,7 @@ export function makeChips(ctx) {
       swatch,
       make("span", { class: "dl-who", text: ctx.state.starts.length > 1 ? `${run.names[o]} ${s + 1}` : run.names[o] }),
       outcome,
-      make("span", { class: "dl-figures", text: `${taken} · ‖∇f‖ ${shown(verdict.gradient_norm ?? NaN, 2)}` }),
+      make("span", { class: "dl-figures", text: `${taken} · ${shown(verdict.gradient_norm ?? NaN, 2)}` }),
     );
   }
 

@@ -2,7 +2,7 @@
 import { make, shown } from "./core.js";
 import { fitCanvas, inks, drawFrame, pathAt, stepEntry } from "./axes.js";
 
-const TRACES_EDGES = { left: 50, right: 8, top: 20, bottom: 18 };
+const TRACES_EDGES = { left: 50, right: 12, top: 20, bottom: 18 };
 
 /** Make the plots of every path against the step; a click or drag in one sets the time. */
 export function makeTraces(ctx) {
