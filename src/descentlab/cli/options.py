@@ -40,6 +40,15 @@ Target = Annotated[
         help="A formula, a name of the catalogue, or a JAX-traceable function in a Python file.",
     ),
 ]
+OptionalTarget = Annotated[
+    str,
+    typer.Argument(
+        metavar="[FORMULA|NAME|FILE.py:NAME]",
+        autocompletion=_targets,
+        show_default=False,
+        help="What to begin with. Default: the main formula, cos(2*pi*x) + x**2.",
+    ),
+]
 Domains = Annotated[
     list[str] | None,
     _option(

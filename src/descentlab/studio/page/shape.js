@@ -4,7 +4,7 @@ import { niceTicks } from "./axes.js";
 import { glMesh } from "./gl.js";
 
 /** How high the surface is where the plane is 2 wide and 2 deep. */
-export const SURFACE_HEIGHT = 0.9;
+export const SURFACE_HEIGHT = 1.1;
 
 /** A point of the plane as a place of the square [−1, 1]². */
 export function surfacePlace(f, x, y) {

@@ -1,0 +1,1 @@
+export function makeAnatomy(ctx) { const el = document.createElement("div"); return { el, draw() {} }; }

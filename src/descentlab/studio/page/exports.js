@@ -1,0 +1,1 @@
+export function makeExports(ctx) { const el = document.createElement('div'); return { el, draw() {} }; }
