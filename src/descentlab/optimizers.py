@@ -139,7 +139,7 @@ TABLE: tuple[Optimizer, ...] = (
     Optimizer(
         "adamw",
         "adamw",
-        "adam, and x ← x − η w x",
+        "m, s as in adam;  x ← x − η (m̂ / (√ŝ + ε) + w x)",
         "Adam with weight decay kept out of the gradient; its resting point is not a minimum of f.",
         "Loshchilov, Hutter 2019",
         (_BETA1, _BETA2, _EPSILON, Parameter("weight_decay", 1e-4, "weight_decay", 0.0)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ def answer_anatomy(ask: Ask, own: Objective | None) -> Reply:
         updates, memory = replay(optimizer, downhill, x)
     powers = np.arange(1, taken + 1)[:, None]
     corrected = {
-        letter + "̂": memory[letter][1:] / (1 - optimizer.parameter(by) ** powers)
+        normalize("NFC", letter + "\u0302"): memory[letter][1:] / (1 - optimizer.parameter(by) ** powers)
         for letter, by in _CORRECTED.get(name, {}).items()
         if letter in memory
     }
@@ -72,7 +73,7 @@ def answer_anatomy(ask: Ask, own: Objective | None) -> Reply:
     return reply(
         {
             "optimizer": optimizer.label,
-            "rule": optimizer.row.rule,
+            "rule": normalize("NFC", optimizer.row.rule),
             "constants": {
                 _PARAMETERS.get(p, _DECAYS.get(name, "ρ") if p == "decay" else p): v
                 for p, v in optimizer.parameters

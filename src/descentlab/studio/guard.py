@@ -9,7 +9,7 @@ other site can use.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,7 +17,8 @@ from urllib.parse import parse_qs
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 POLICY_VIOLATION = 1008
 
@@ -112,16 +113,14 @@ class Guard:
             return "This address was used already. The terminal in which the studio runs shows a new one."
         return "Open the address that the terminal shows."
 
-    async def _respond(
-        self, send: Send, status: int, text: str, headers: list[tuple[bytes, bytes]] | None = None
-    ) -> None:
+    async def _respond(self, send: Send, status: int, text: str, headers: Headers = ()) -> None:
         body = text.encode()
-        start = [
+        start: Headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", str(len(body)).encode()),
         ]
         guarded = self._with_headers(send)
-        await guarded({"type": "http.response.start", "status": status, "headers": start + (headers or [])})
+        await guarded({"type": "http.response.start", "status": status, "headers": [*start, *headers]})
         await guarded({"type": "http.response.body", "body": body})
 
     def _with_headers(self, send: Send) -> Send:

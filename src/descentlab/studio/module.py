@@ -9,9 +9,9 @@ from pathlib import Path
 PAGE = Path(__file__).parent / "page"
 # In the order of need: what is imported stands before what imports it.
 SCRIPTS = (
-    "core.js", "store.js", "mathematics.js", "axes.js", "paint.js", "map.js", "line.js", "traces.js", "gl.js", "shape.js",
-    "surface.js", "formula.js", "gallery.js", "controls.js", "chips.js", "anatomy.js", "studies.js", "exports.js", "timeline.js",
-    "app.js",
+    "core.js", "store.js", "mathematics.js", "axes.js", "paint.js", "map.js", "line.js", "traces.js", "gl.js",
+    "shape.js", "surface.js", "formula.js", "gallery.js", "controls.js", "chips.js", "anatomy.js", "studies.js",
+    "exports.js", "timeline.js", "app.js",
 )  # fmt: skip
 _IMPORT = re.compile(r"^import \{[^}]*\} from \"\./[\w.]+\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)
