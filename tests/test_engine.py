@@ -136,7 +136,9 @@ def test_parameters_are_traced_and_change_what_they_should(row: Any) -> None:
             x = np.array([0.3])
             memory = chosen.transformation.init((x[0],))
             for _ in range(64):
-                update, memory = chosen.transformation.update((jnp.asarray(f.gradient(x)[0]),), memory, (x[0],))
+                update, memory = chosen.transformation.update(
+                    (jnp.asarray(f.gradient(x)[0]),), memory, (x[0],)
+                )
                 x = x + 0.05 * np.asarray(update)
         assert run.ends[0] == pytest.approx(x, rel=1e-9)
         if (row.name, p.name) != ("amsgrad", "beta2"):  # its largest gradient is the first one here

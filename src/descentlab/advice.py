@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descentlab.escape import MOST_ESCAPE_STEPS, find_escape
-from descentlab.evidence import Case
+from descentlab.evidence import Case, what_failed
 from descentlab.kinks import one_sided_slopes
-from descentlab.objective import FormulaObjective
 from descentlab.pace import steps_needed
 from descentlab.stationary import polish
-from descentlab.verdict import ARRIVED, Judgement, first_failure, growth, turns_back
+from descentlab.verdict import ARRIVED, Judgement, growth, turns_back
 from descentlab.wording import plain, short
 
 Array = NDArray[np.float64]
@@ -30,13 +29,15 @@ class Verdict:
     """Why one descent ended as it did.
 
     outcome: one of `verdict.OUTCOMES`; evidence: the numbers it rests on, by name, as plain
-    Python values; sentence: what happened; advice: what to change, or that nothing need be.
+    Python values; sentence: what happened; advice: what to change, or that nothing need be; change: the settings
+    it would change, as `descend` takes them – {"learning_rate": 0.05} –, empty where it names none.
     """
 
     outcome: str
     evidence: dict[str, Any] = field(repr=False)
     sentence: str
     advice: str
+    change: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -56,7 +57,7 @@ def write_verdict(j: Judgement, i: int) -> Verdict:
     with np.errstate(all="ignore"):
         case = Case(j, i)
         sentence, advice = _WRITERS[str(j.outcomes[i])](case)
-    return Verdict(str(j.outcomes[i]), case.evidence, sentence, advice)
+    return Verdict(str(j.outcomes[i]), case.evidence, sentence, advice, case.change)
 
 
 def _minimum(case: Case) -> tuple[str, str]:
@@ -93,6 +94,8 @@ def _stationary(case: Case) -> tuple[str, str]:
     if escape is None:
         return sentence, "Nudge the start, or begin from random starts."
     case.evidence["escape"] = escape
+    nudged = case.start + escape["nudge"] * np.asarray(escape["direction"])
+    case.change["start"] = [float(f"{c:.12g}") for c in nudged]
     seen = escape["steps_observed"]
     observed = f"; observed: {seen}" if seen is not None else f"; not run, being over {MOST_ESCAPE_STEPS:,}"
     advice = (
@@ -172,6 +175,8 @@ def _kink(case: Case) -> tuple[str, str]:
         if extent > 0
         else ""
     )
+    if extent > 0:
+        case.change["learning_rate"] = f"time:{short(case.rate)}"
     return (
         f"{case.word.capitalize()} found a kink, {place}: a {sought} where the gradient jumps "
         f"(slopes {slopes}).{bounce}",
@@ -209,10 +214,10 @@ def _cycle(case: Case) -> tuple[str, str]:
         f"{short(case.rate)} overshoots."
     )
     if limit is None:
-        return sentence, f"Lower the learning rate: try {short(case.rate / 2)}."
+        return sentence, f"Lower the learning rate: try {case.propose_rate(case.rate / 2)}."
     return sentence, (
         f"Lower the learning rate: the point inside is stable only below {short(limit)}; "
-        f"try {short(min(limit / 2, case.rate / 2))}."
+        f"try {case.propose_rate(min(limit / 2, case.rate / 2))}."
     )
 
 
@@ -249,7 +254,8 @@ def _diverged(case: Case) -> tuple[str, str]:
                 f" At the start only rates below {short(limit)} are stable, and {short(case.rate)} was used."
             )
         try_rate = min(case.rate / 10, limit / 2) if limit is not None else case.rate / 10
-        return sentence, advice + f" Try {short(try_rate)}."
+        return sentence, advice + f" Try {case.propose_rate(try_rate)}."
+    case.change["bounds"] = "clip"
     bottom = "above" if case.e.ascent else "below"
     return sentence, (
         f"f seems unbounded {bottom}, or has no {'maximum' if case.e.ascent else 'minimum'} this way. "
@@ -258,7 +264,7 @@ def _diverged(case: Case) -> tuple[str, str]:
 
 
 def _nonfinite(case: Case) -> tuple[str, str]:
-    what = _what_failed(case)
+    what = what_failed(case)
     when = "at the start" if case.taken == 0 else f"after {_steps(case.taken)}"
     return (
         f"At {case.at()}, {when}, {what}, so {case.word} cannot go on.",
@@ -268,23 +274,8 @@ def _nonfinite(case: Case) -> tuple[str, str]:
     )
 
 
-def _what_failed(case: Case) -> str:
-    """Say which operation of f gave no finite number, and note it."""
-    value = case.evidence["value"]
-    if math.isfinite(value):
-        return "f is finite but its gradient is not"
-    if isinstance(case.objective, FormulaObjective) and np.isfinite(case.end).all():
-        which, result = first_failure(case.objective, case.end[None])
-        if which[0] >= 0:
-            name = case.objective.value_program.operations[which[0]].name.replace("_", " ")
-            case.evidence["operation"] = name
-            if math.isnan(result[0]):
-                return f"f is undefined ({name} of a number outside its domain)"
-            return f"f is infinite ({name} overflows or meets a pole)"
-    return "f is not a number" if math.isnan(value) else "f is infinite"
-
-
 def _left_domain(case: Case) -> tuple[str, str]:
+    case.change["bounds"] = "clip"
     if np.isfinite(case.evidence["value"]):
         outside = (case.end < case.objective.domain[:, 0]) | (case.end > case.objective.domain[:, 1])
         name = case.objective.names[int(outside.argmax())]
@@ -294,7 +285,7 @@ def _left_domain(case: Case) -> tuple[str, str]:
         )
     return (
         f"{case.word.capitalize()} left the set on which f is defined after {_steps(case.taken)}: "
-        f"at {case.at()}, {_what_failed(case)}.",
+        f"at {case.at()}, {what_failed(case)}.",
         "Keep to where f is defined: a smaller box with bounds='clip', or a smaller rate.",
     )
 
@@ -315,10 +306,12 @@ def _at_bound(case: Case) -> tuple[str, str]:
 def _out_of_steps(case: Case) -> tuple[str, str]:
     e, i = case.e, case.i
     if case.evidence["stopped_by"] == "tolerance":
+        case.change["tolerance"] = float(short((e.tolerance or 0) / 1000))
         return (
             f"{case.word.capitalize()} was stopped by the tolerance at {case.at()} after {_steps(case.taken)}: "
             f"{case.gradient()}, but no stationary point was found nearby.",
-            f"The tolerance {short(e.tolerance or 0)} is too loose here: lower it.",
+            f"The tolerance {short(e.tolerance or 0)} is too loose here: lower it, to "
+            f"{short(case.change['tolerance'])} say.",
         )
     rows = np.array([i])
     limit = case.limit
@@ -332,7 +325,7 @@ def _out_of_steps(case: Case) -> tuple[str, str]:
             f"{case.word.capitalize()} has not settled after {_steps(case.taken)}: at {case.at()} it jumps back and "
             f"forth, {short(float(e.lengths[i, -1]))} box sides a step.",
             f"Lower the learning rate: near here it is stable only below {short(limit)}, and {short(case.rate)} "
-            f"was used. Try {short(limit / 2)}.",
+            f"was used. Try {case.propose_rate(limit / 2)}.",
         )
     return _still_moving(case, factor, limit)
 
@@ -348,10 +341,10 @@ def _still_moving(case: Case, factor: float, limit: float | None) -> tuple[str, 
             f", {short(case.evidence['distance'])} from a {sought} at {case.at(case.evidence['nearest'])}"
         )
     low, high = case.objective.domain.T
-    if ((case.end < low) | (case.end > high)).any():
-        sentence += ", outside the box"
+    outside = bool(((case.end < low) | (case.end > high)).any())
+    sentence += ", outside the box" if outside else ""
     if needed is None:
-        outside = ((case.end < low) | (case.end > high)).any()
+        case.change |= {"bounds": "clip"} if outside else {}
         advice = (
             "It keeps on moving away from the box: is the box where you meant? bounds='clip' keeps to it."
             if outside
@@ -359,11 +352,11 @@ def _still_moving(case: Case, factor: float, limit: float | None) -> tuple[str, 
         )
     else:
         case.evidence["steps_needed"] = needed
+        case.change["steps"] = case.taken + needed
         advice = f"About {needed:,} more steps would do at this pace."
     if limit is not None and case.evidence.get("nearest_kind") == sought and case.rate < limit / 4:
-        advice += (
-            f" A larger rate is faster: near here up to {short(limit)} is stable; try {short(limit / 2)}."
-        )
+        faster = case.propose_rate(limit / 2)
+        advice += f" A larger rate is faster: near here up to {short(limit)} is stable; try {faster}."
     return sentence + ".", advice
 
 
@@ -388,6 +381,9 @@ def _steps(count: int) -> str:
 
 
 def _against(rate: float, limit: float) -> str:
-    if rate < limit:
-        return f"stable here, where the limit is {short(limit)}"
-    return f"above the limit {short(limit)} for steady convergence here"
+    what = (
+        "stable here, where the limit is {}"
+        if rate < limit
+        else "above the limit {} for steady convergence here"
+    )
+    return what.format(short(limit))

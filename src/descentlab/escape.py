@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descentlab.objective import Objective
+from descentlab.wording import plain
 
 Array = NDArray[np.float64]
 
@@ -42,6 +43,7 @@ def find_escape(objective: Objective, place: Array, rate: float, downhill: float
         "nudge": nudge,
         "radius": radius,
         "curvature": -gamma,
+        "direction": plain(direction),
         "rate": rate,
         "steps_predicted": predicted,
         "steps_observed": _observe_escape(

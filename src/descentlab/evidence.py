@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from descentlab.objective import Objective
-from descentlab.verdict import Judgement
+from descentlab.objective import FormulaObjective, Objective
+from descentlab.verdict import Judgement, first_failure
 from descentlab.wording import plain, short, where
 
 Array = NDArray[np.float64]
@@ -35,6 +36,8 @@ class Case:
             "stopped_by": self._stopped_by(),
             "rate": self.rate,
         }
+        # What the advice would change, as settings of descend.
+        self.change: dict[str, Any] = {}
         if np.isfinite(j.places[i]).all():
             self._note_place()
 
@@ -70,6 +73,11 @@ class Case:
         self.evidence["largest_stable_rate"] = limit
         return limit
 
+    def propose_rate(self, rate: float) -> str:
+        """Propose a learning rate, to the digits shown; return it in words."""
+        self.change["learning_rate"] = float(short(rate))
+        return short(rate)
+
     @property
     def limit(self) -> float | None:
         return self.evidence.get("largest_stable_rate")
@@ -90,3 +98,19 @@ class Case:
         what = "derivative" if self.objective.dim == 1 else "gradient"
         size = self.evidence["gradient_norm"]
         return f"the {what} is exactly 0" if size == 0 else f"the {what} is {short(size)} in size"
+
+
+def what_failed(case: Case) -> str:
+    """Say which operation of f gave no finite number, and note it."""
+    value = case.evidence["value"]
+    if math.isfinite(value):
+        return "f is finite but its gradient is not"
+    if isinstance(case.objective, FormulaObjective) and np.isfinite(case.end).all():
+        which, result = first_failure(case.objective, case.end[None])
+        if which[0] >= 0:
+            name = case.objective.value_program.operations[which[0]].name.replace("_", " ")
+            case.evidence["operation"] = name
+            if math.isnan(result[0]):
+                return f"f is undefined ({name} of a number outside its domain)"
+            return f"f is infinite ({name} overflows or meets a pole)"
+    return "f is not a number" if math.isnan(value) else "f is infinite"

@@ -174,7 +174,7 @@ def _verdict(run: Descent, i: int, sign: float) -> dict[str, Any]:
         "outcome": verdict.outcome,
         "sentence": verdict.sentence,
         "advice": verdict.advice,
-        "change": getattr(verdict, "change", {}),
+        "change": verdict.change,
         "evidence": evidence,
         "gradient_norm": verdict.evidence.get("gradient_norm"),
         "value": sign * verdict.evidence["value"],

@@ -1,5 +1,5 @@
 // What makes one step: the gradient, what the optimizer remembers, and the update, with the rule in numbers.
-import { make, labelled, shown } from "./core.js";
+import { make, shown } from "./core.js";
 import { fitCanvas, inks } from "./axes.js";
 
 const ANATOMY_MEMORY = { m: "momentum", s: "second moment", u: "largest gradient", t: "mean squared update" };
@@ -8,10 +8,10 @@ const ANATOMY_MEMORY = { m: "momentum", s: "second moment", u: "largest gradient
 export function makeAnatomy(ctx) {
   const canvas = make("canvas", { role: "img", "aria-label": "The parts of this step as arrows" });
   const legend = make("div", { class: "dl-anatomy-legend" });
-  const which = make("select");
+  const which = make("select", { "aria-label": "Coordinate whose numbers are shown" });
   const head = make("p", { class: "dl-what" });
   const rule = make("div", { class: "dl-rulebox" });
-  const el = make("div", { class: "dl-anatomy" }, make("div", { class: "dl-anatomy-picture" }, canvas), make("div", { class: "dl-anatomy-words" }, head, make("div", { class: "dl-line" }, labelled("Coordinate", which), legend), rule));
+  const el = make("div", { class: "dl-anatomy" }, make("div", { class: "dl-anatomy-picture" }, canvas), make("div", { class: "dl-anatomy-words" }, make("div", { class: "dl-line dl-anatomy-head" }, head, which), legend, rule));
   let asked = "";
   let drawn = [];
   let names = "";
@@ -102,6 +102,7 @@ function anatomyArrows({ g, width, height }, parts, [a, b], colours) {
   const size = (v) => Math.hypot(v[a], v[b]);
   const largest = Math.max(...parts.filter((p) => !p.own).map((p) => size(p.vector ?? p.square)), 1e-300);
   g.strokeStyle = colours.faint;
+  g.lineWidth = 1;
   g.beginPath();
   g.moveTo(0, Y);
   g.lineTo(width, Y);
@@ -142,6 +143,7 @@ function anatomyBars({ g, width, height }, parts, _, colours) {
   const tall = Math.min(30, height / parts.length - 6);
   const largest = Math.max(...parts.filter((p) => !p.own).map((p) => Math.abs((p.vector ?? p.square)[0])), 1e-300);
   g.strokeStyle = colours.muted;
+  g.lineWidth = 1;
   g.beginPath();
   g.moveTo(middle, 0);
   g.lineTo(middle, height);

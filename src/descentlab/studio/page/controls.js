@@ -124,20 +124,20 @@ function controlsRate(ctx) {
   });
   const tick = make("span", { class: "dl-tick" });
   const limit = make("p", { class: "dl-note" });
-  const schedule = make("select");
+  const schedule = make("select", { "aria-label": "Schedule of the learning rate", class: "dl-wide" });
   for (const [value, text] of Object.entries(CONTROLS_SCHEDULES)) schedule.append(make("option", { value, text }));
   schedule.addEventListener("change", () => ctx.set({ schedule: schedule.value }));
   const decay = makeSlider(ctx, { min: 1, max: 4 }, (s) => ({ decay: Number((1 - 10 ** -s).toPrecision(6)) }));
   const decayField = labelled("Decay", decay);
-  const field = labelled("η", slider, { class: "dl-field dl-grow" });
-  field.append(make("div", { class: "dl-ratebox" }, slider, tick));
+  slider.setAttribute("aria-label", "Learning rate");
+  const field = make("div", { class: "dl-ratebox dl-grow" }, slider, tick);
   const el = make(
     "fieldset",
     {},
     make("legend", { text: "Learning rate η" }),
     make("div", { class: "dl-line" }, field, number),
     limit,
-    labelled("Schedule", schedule),
+    schedule,
     decayField,
   );
   return {
@@ -160,7 +160,7 @@ function controlsRate(ctx) {
       // The thumb's middle runs between half its width from either end.
       tick.style.left = `calc(8px + ${place} * (100% - 16px))`;
       tick.title = `2/λmax = ${shown(stable)}`;
-      limit.textContent = `Plain descent is stable below 2/λmax = ${shown(stable)}${rate > stable ? " – this is above" : ""}.`;
+      limit.textContent = `stable below 2/λmax = ${shown(stable)}${rate > stable ? " – this is above" : ""}`;
       limit.classList.toggle("dl-warning", rate > stable && kind === "fixed");
     },
   };
@@ -171,7 +171,7 @@ function controlsRest(ctx) {
   for (const count of CONTROLS_STEPS) steps.append(make("option", { value: count, text: count.toLocaleString("en") }));
   steps.addEventListener("change", () => ctx.set({ steps: Number(steps.value), k: Math.min(ctx.state.k, Number(steps.value)) }));
   const bounds = make("select");
-  for (const [value, text] of [["free", "may leave the box"], ["clip", "kept in the box"], ["stop", "stop at the box's edge"]]) {
+  for (const [value, text] of [["free", "free"], ["clip", "clip to box"], ["stop", "stop at edge"]]) {
     bounds.append(make("option", { value, text }));
   }
   bounds.addEventListener("change", () => ctx.set({ bounds: bounds.value }));
@@ -180,7 +180,7 @@ function controlsRest(ctx) {
     const given = tolerance.value === "" ? null : Number(tolerance.value);
     ctx.set({ tolerance: given !== null && given >= 0 ? given : null });
   });
-  const way = make("select");
+  const way = make("select", { "aria-label": "Direction", class: "dl-wide" });
   for (const [value, text] of [["down", "descend"], ["flip", "ascend: x ← x + η ∇f"], ["negate", "ascend: descend on −f"]]) {
     way.append(make("option", { value, text }));
   }
@@ -190,10 +190,9 @@ function controlsRest(ctx) {
     "fieldset",
     {},
     make("legend", { text: "Descent" }),
-    labelled("Direction", way),
+    way,
     note,
-    make("div", { class: "dl-line" }, labelled("Steps", steps), labelled("Stop at ‖∇f‖ ≤", tolerance)),
-    labelled("Bounds", bounds),
+    make("div", { class: "dl-line dl-thirds" }, labelled("Steps", steps), labelled("until ‖∇f‖ ≤", tolerance), labelled("Bounds", bounds)),
   );
   return {
     el,

@@ -75,10 +75,10 @@ export function glTimes(a, b) {
   return out;
 }
 
-/** A perspective looking at the origin from an azimuth, an elevation and a distance; z is up. */
+/** A perspective looking at a point a little below the origin from an azimuth, an elevation and a distance; z is up. */
 export function glCamera({ azimuth, elevation, distance }, aspect) {
   const [ca, sa, ce, se] = [Math.cos(azimuth), Math.sin(azimuth), Math.cos(elevation), Math.sin(elevation)];
-  const eye = [distance * ce * sa, -distance * ce * ca, distance * se];
+  const eye = [distance * ce * sa, -distance * ce * ca, distance * se - 0.14];
   const right = [ca, sa, 0];
   const up = [-se * sa, se * ca, ce];
   const back = [ce * sa, -ce * ca, se];

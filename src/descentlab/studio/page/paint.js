@@ -55,7 +55,7 @@ export function basinPicture(b, ctx) {
   return mapImage(rows, columns, (n, out) => {
     const m = b.assignment[n];
     if (m < 0) return void out.set([grey, grey, grey, 255]);
-    const light = 1.12 - 0.62 * (Math.log1p(b.taken[n]) / scale);
+    const light = 1.3 - 0.6 * (Math.log1p(b.taken[n]) / scale);
     const [red, green, blue] = colours[m];
     return void out.set([red * light, green * light, blue * light, 255].map((v) => Math.min(255, v)));
   });

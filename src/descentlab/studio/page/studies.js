@@ -1,5 +1,5 @@
 // What one descent cannot tell: basins of attraction, a survey of many starts, stationary points and their proof.
-import { make, labelled, shown } from "./core.js";
+import { make, shown } from "./core.js";
 import { basinColour } from "./paint.js";
 
 const STUDIES_RESOLUTIONS = [64, 256, 1024];
@@ -40,6 +40,14 @@ function studiesSwitch(ctx, name, text) {
   return { box, el: make("label", { class: "dl-check" }, box, text) };
 }
 
+/** Descents end by themselves when done: this is where those that are not are left. */
+function studiesSteps(value, label) {
+  const steps = make("select", { "aria-label": label, title: label });
+  for (const n of [100, 300, 400, 1000, 3000, 10000]) steps.append(make("option", { value: n, text: `≤ ${n.toLocaleString("en")} steps` }));
+  steps.value = value;
+  return steps;
+}
+
 function studiesSwatch(rgb) {
   const swatch = make("span", { class: "dl-swatch" });
   swatch.style.background = `rgb(${rgb.join(" ")})`;
@@ -49,15 +57,17 @@ function studiesSwatch(rgb) {
 /** Basins: coarse at once, finer while nothing changes. */
 function studiesBasins(ctx) {
   const toggle = studiesSwitch(ctx, "basins", "show");
+  const steps = studiesSteps(1000, "Steps at most, for basins");
+  steps.addEventListener("change", () => ctx.invalidate());
   const found = make("div", { class: "dl-found" });
-  const el = make("section", { "aria-label": "Basins of attraction" }, studiesHead("Basins of attraction", toggle.el), found);
+  const el = make("section", { "aria-label": "Basins of attraction" }, studiesHead("Basins", steps, toggle.el), found);
   let asked = "";
   let timer = 0;
   let drawn = [];
 
   function want() {
     const { plane, at } = ctx.state;
-    const message = { ...studiesMessage(ctx), plane, at };
+    const message = { ...studiesMessage(ctx), plane, at, steps: Number(steps.value) };
     const key = JSON.stringify(message);
     if (key === asked) return;
     asked = key;
@@ -92,7 +102,7 @@ function studiesBasins(ctx) {
       const others = Object.entries(b.outcomes).map(([name, share]) => make("tr", {}, make("td", {}, studiesSwatch(ctx.dark ? [70, 70, 70] : [190, 190, 190])), make("td", { text: name.replaceAll("_", " ") }), make("td", { text: `${shown(100 * share, 3)} %` })));
       found.replaceChildren(
         ...studiesFault(ctx, "basins"),
-        make("p", { class: "dl-what", text: `${b.label}, ${b.resolution} × ${b.resolution}, at most ${b.steps} steps; darker: more steps` }),
+        make("p", { text: `${b.label}, ${b.resolution} × ${b.resolution}, at most ${b.steps} steps; darker: more steps` }),
         make("table", {}, ...rows, ...others),
         make("p", { class: "dl-note", text: b.sentence }),
       );
@@ -102,15 +112,13 @@ function studiesBasins(ctx) {
 
 /** A survey: rounds of more and more of the same starts, so that counts can be watched. */
 function studiesSurvey(ctx) {
-  const count = make("select");
-  for (const n of [1000, 10000, 100000, 1000000]) count.append(make("option", { value: n, text: n.toLocaleString("en") }));
+  const count = make("select", { "aria-label": "How many starts" });
+  for (const n of [1000, 10000, 100000, 1000000]) count.append(make("option", { value: n, text: `${n.toLocaleString("en")} starts` }));
   count.value = 100000;
-  const steps = make("select");
-  for (const n of [300, 1000, 10000]) steps.append(make("option", { value: n, text: n.toLocaleString("en") }));
-  steps.value = 10000;
+  const steps = studiesSteps(10000, "Steps at most, for the survey");
   const go = make("button", { type: "button", text: "Survey", onclick: () => (running ? (running = 0) : start()) });
   const found = make("div", { class: "dl-found", "aria-live": "polite" });
-  const el = make("section", { "aria-label": "Survey" }, studiesHead("Survey of random starts"), make("div", { class: "dl-line" }, labelled("Starts", count), labelled("Steps at most", steps), go), found);
+  const el = make("section", { "aria-label": "Survey" }, studiesHead("Survey of random starts"), make("div", { class: "dl-line" }, count, steps, go), found);
   let running = 0;
   let surveyed = null; // the settings of what is shown
   let drawn = [];
@@ -149,7 +157,7 @@ function studiesSurvey(ctx) {
       if (reached < s.starts) lines.push(`${shown(100 * (1 - reached / s.starts), 3)} % reached none`);
       if (s.restarts) lines.push(`${s.restarts} restarts reach the lowest with 95 %`);
       lines.push(`unseen minima draw at most ${shown(100 * s.unseen_interval[1], 2)} % of starts`);
-      found.replaceChildren(...studiesFault(ctx, "survey"), make("p", { class: "dl-what", text: `${lines.join("; ")}.${stale ? " (Not of the present settings.)" : ""}` }), make("table", {}, ...rows), make("p", { class: "dl-note", text: s.sentence }));
+      found.replaceChildren(...studiesFault(ctx, "survey"), make("p", { text: `${lines.join("; ")}.${stale ? " (Not of the present settings.)" : ""}` }), make("table", {}, ...rows), make("p", { class: "dl-note", text: s.sentence }));
     },
   };
 
@@ -202,7 +210,7 @@ function studiesPoints(ctx) {
         };
         return make("tr", { tabIndex: 0, title: `eigenvalues ${eigenvalues}`, onpointerenter: point(one.point), onpointerleave: point(null), onfocus: point(one.point), onblur: point(null) }, make("td", { text: `${one.kind}${one.on_boundary ? ", on the edge" : ""}` }), make("td", { text: `f = ${shown(one.value, 5)}` }), make("td", { class: "dl-note", text: `λ ${eigenvalues}` }), make("td", { text: one.certified ? "certified" : "found" }));
       });
-      found.replaceChildren(make("p", { class: "dl-what", text: p.sentence }), make("table", {}, ...rows), p.found > 60 ? make("p", { class: "dl-note", text: `… and ${p.found - 60} more` }) : "");
+      found.replaceChildren(make("p", { text: p.sentence }), make("table", {}, ...rows), p.found > 60 ? make("p", { class: "dl-note", text: `… and ${p.found - 60} more` }) : "");
     },
   };
 }

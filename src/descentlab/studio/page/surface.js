@@ -114,7 +114,7 @@ export function makeSurface(ctx) {
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);
     }
-    view = { ...glCamera({ ...camera, distance: 3.9 / camera.zoom }, width / height), width, height };
+    view = { ...glCamera({ ...camera, distance: 4.1 / camera.zoom }, width / height), width, height };
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
@@ -197,7 +197,7 @@ export function makeSurface(ctx) {
   function isHidden(f, p) {
     for (let n = 1; n <= 40; n++) {
       const t = 0.03 + (n / 40) * 1.6;
-      const q = [0, 1, 2].map((i) => p[i] + (view.eye[i] - p[i]) * (t / 3.9));
+      const q = [0, 1, 2].map((i) => p[i] + (view.eye[i] - p[i]) * (t / 4.1));
       if (Math.abs(q[0]) > 1 || Math.abs(q[1]) > 1) return false;
       if (surfaceHeight(f, q[0], q[1]) > q[2] + 0.012) return true;
     }
