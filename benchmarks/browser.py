@@ -74,6 +74,11 @@ class Studio:
         self.page.goto(address)
         self.wait("root() && root().dlViews && root().dlData.run")
 
+    def _console(self, message: Any) -> None:
+        # The one remark that a test's own look at the pixels brings about.
+        if message.type in ("error", "warning") and "willReadFrequently" not in message.text:
+            self.faults.append(message.text)
+
     def _request(self, request: Any) -> None:
         if not re.match(r"(http|ws)://127\.0\.0\.1:\d+/|data:|blob:", request.url):
             self.faults.append(f"a request to {request.url}")

@@ -59,8 +59,8 @@ def answer_anatomy(ask: Ask, own: Objective | None) -> Reply:
     name = optimizer.row.name
     if optimizer.searches or not taken:
         memory: dict[str, Array] = {}
-        with np.errstate(all="ignore"):
-            updates = np.diff(x, axis=0) / rates[:, None]
+        # A line search chooses the whole step: it stands as the update, at rate one.
+        updates, rates = np.diff(x, axis=0), np.ones(taken)
     else:
         updates, memory = replay(optimizer, downhill, x)
     powers = np.arange(1, taken + 1)[:, None]

@@ -35,6 +35,7 @@ class Guard:
         self._name = f"descentlab_studio_{port}"
         self._secret = secrets.token_urlsafe(32)
         self._token: str | None = None
+        self._spent: str | None = None
         self._announce = announce
         sources = " ".join(sorted(f"ws://{host}" for host in self._hosts))
         policy = (
@@ -103,13 +104,16 @@ class Guard:
             return False
         if not secrets.compare_digest(given.encode(), self._token.encode()):
             return False
-        self._token = None
+        self._token, self._spent = None, self._token
         return True
 
     def _closed(self, scope: Scope) -> str:
         """Return what a browser without a cookie is told; one that came with a spent token may have a new one."""
-        if scope["path"] == "/" and _token(scope) is not None and self._token is None:
-            self.new_address()
+        given = _token(scope)
+        spent = given is not None and self._spent is not None and secrets.compare_digest(given, self._spent)
+        if scope["path"] == "/" and spent:
+            if self._token is None:
+                self.new_address()
             return "This address was used already. The terminal in which the studio runs shows a new one."
         return "Open the address that the terminal shows."
 

@@ -114,7 +114,8 @@ def answer_run(ask: Ask, own: Objective | None) -> Reply:
             list(pool.map(lambda call: race.run(call, flip=race.negate), race.calls)) if race.ascent else []
         )
     _prepare_more(race)
-    sign = -1.0 if race.ascent and race.negate else 1.0
+    # The same steps either way, so a verdict is about f itself: descent on −f would call its maxima minima.
+    judged = other if race.ascent and race.negate else runs
     longest = max(int(run.taken.max()) for run in runs)
     kept = [run.points[:, : longest + 1] for run in runs]
     points = np.stack(kept)
@@ -123,7 +124,7 @@ def answer_run(ask: Ask, own: Objective | None) -> Reply:
     return reply(
         {
             "names": [run.optimizer for run in runs],
-            "verdicts": [[_verdict(run, i, sign) for i in range(len(race.starts))] for run in runs],
+            "verdicts": [[_verdict(run, i) for i in range(len(race.starts))] for run in judged],
             "K": longest,
             "apart": apart,
             "seconds": time.perf_counter() - began,
@@ -167,7 +168,7 @@ def _apart(a: Array, b: Array) -> float:
     return 0.0 if same.all() else float(np.nanmax(np.abs(np.where(same, 0.0, a - b))))
 
 
-def _verdict(run: Descent, i: int, sign: float) -> dict[str, Any]:
+def _verdict(run: Descent, i: int) -> dict[str, Any]:
     verdict = run.verdicts[i]
     evidence = {name.replace("_", " "): _shown(value) for name, value in verdict.evidence.items()}
     return {
@@ -177,7 +178,7 @@ def _verdict(run: Descent, i: int, sign: float) -> dict[str, Any]:
         "change": verdict.change,
         "evidence": evidence,
         "gradient_norm": verdict.evidence.get("gradient_norm"),
-        "value": sign * verdict.evidence["value"],
+        "value": verdict.evidence["value"],
         "point": run.ends[i],
         "stable_rate": verdict.evidence.get("largest_stable_rate"),
     }

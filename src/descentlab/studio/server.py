@@ -94,7 +94,8 @@ class Client:
         while True:
             data = await self.replies.get()
             try:
-                await asyncio.wait_for(self.websocket.send_bytes(data), SENDING_SECONDS)
+                async with asyncio.timeout(SENDING_SECONDS):
+                    await self.websocket.send_bytes(data)
             except (TimeoutError, WebSocketDisconnect, RuntimeError, OSError):
                 self.gone.set()
                 return
@@ -161,7 +162,8 @@ class Studio:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect, TimeoutError):
-                await asyncio.wait_for(websocket.close(POLICY_VIOLATION), 1.0)
+                async with asyncio.timeout(1.0):
+                    await websocket.close(POLICY_VIOLATION)
 
     async def _read(self, client: Client) -> None:
         malformed = 0

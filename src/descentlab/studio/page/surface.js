@@ -69,6 +69,7 @@ export function makeSurface(ctx) {
   let view = null;
   let sharp = 1; // pixels a CSS pixel, lowered while it moves on a slow card
   let resting = 0;
+  let before = 0;
 
   function begin() {
     gl = canvas.getContext("webgl2", { antialias: true, alpha: true, premultipliedAlpha: false, preserveDrawingBuffer: true });
@@ -173,9 +174,11 @@ export function makeSurface(ctx) {
 
   /** Lower the resolution while moving if frames take long; sharpen when it rests. */
   function pace(took) {
-    if (took > 28 && sharp > 0.5) sharp = Math.max(0.5, sharp * 0.8);
+    const moving = performance.now() - before < 200;
+    before = performance.now();
+    if (moving && took > 28 && sharp > 0.5) sharp = Math.max(0.5, sharp * 0.8);
     clearTimeout(resting);
-    if (sharp < 1) {
+    if (moving && sharp < 1) {
       resting = setTimeout(() => {
         sharp = 1;
         ctx.invalidate();
