@@ -73,7 +73,8 @@ MAPS = """async () => {
   const root = document.querySelector('.dl-studio');
   const times = [];
   for (let i = 0; i < 7; i++) {
-    const message = { ...root.dlRace(), optimizers: [{ name: 'gd', parameters: {} }], rate: 0.01 + i * 1e-4, steps: 400, resolution: 256 };
+    const optimizers = [{ name: 'gd', parameters: {} }];
+    const message = { ...root.dlRace(), optimizers, rate: 0.01 + i * 1e-4, steps: 400, resolution: 256 };
     const began = performance.now();
     const reply = await root.dlRequest('basins', message);
     if (!reply || reply.error) throw new Error(reply?.error?.message ?? 'superseded');

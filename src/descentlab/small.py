@@ -7,6 +7,7 @@ differently, so which of the two runs a survey is settled by its settings, and k
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,13 +38,15 @@ def is_small(method: Method, pilots: Rows, tolerance: float | None, count: int) 
     if not (plain and isinstance(objective, FormulaObjective) and method.precision == "float64"):
         return False
     cost = len(objective.program.operations) + 12 * objective.dim  # the step's own operations
-    if count * cost * 10 > MOST_NUMBERS:
+    affordable = MOST_NUMBERS / (count * cost)  # steps a row
+    if affordable < 10:
         return False
-    steps = np.minimum(pilots.steps, PILOT_STEPS)
-    ends = run_small(method, Rows(pilots.starts, pilots.rates, steps), tolerance)
-    return count * cost * float(ends.taken.mean()) <= MOST_NUMBERS and (
-        bool(ends.ended.mean() > 0.97) or int(pilots.steps.max()) <= PILOT_STEPS
-    )
+    for most in (math.ceil(2 * affordable), PILOT_STEPS):  # a few steps show most that take too many
+        steps = np.minimum(pilots.steps, min(most, PILOT_STEPS))
+        ends = run_small(method, Rows(pilots.starts, pilots.rates, steps), tolerance)
+        if float(ends.taken.mean()) > affordable:
+            return False
+    return bool(ends.ended.mean() > 0.97) or int(pilots.steps.max()) <= PILOT_STEPS
 
 
 def run_small(method: Method, rows: Rows, tolerance: float | None) -> Ends:

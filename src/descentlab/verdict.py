@@ -21,6 +21,7 @@ from descentlab.stationary import (
     Stationary,
     classify,
     is_constant_around,
+    largest,
     merge,
     polish,
 )
@@ -105,13 +106,14 @@ class Ending:
     @functools.cached_property
     def lengths(self) -> Array:
         """The last steps' lengths in box sides, (n, t)."""
-        steps = np.abs(np.diff(self.points, axis=1) / self.objective.widths)
-        return np.asarray(steps.max(axis=2, initial=0.0))
+        return largest(np.abs(np.diff(self.points, axis=1) / self.objective.widths))
 
     @functools.cached_property
     def extent(self) -> Array:
         """How far the last points spread, in box sides, (n,)."""
-        return np.asarray((np.ptp(self.points, axis=1) / self.objective.widths).max(axis=1))
+        steps = self.points.swapaxes(0, 1)
+        spread = functools.reduce(np.maximum, steps) - functools.reduce(np.minimum, steps)
+        return largest(spread / self.objective.widths)
 
     @functools.cached_property
     def slope(self) -> Array:
@@ -229,7 +231,7 @@ def _arrived(j: Judgement, rows: NDArray[np.int64]) -> None:
     if not rows.size:
         return
     kinds, eigenvalues = _kinds_of(e, place, free)
-    distance = np.abs((place - x) / e.objective.widths).max(axis=1)
+    distance = largest(np.abs((place - x) / e.objective.widths))
     j.places[rows], j.kinds[rows], j.eigenvalues[rows] = place, kinds, eigenvalues
     j.distances[rows] = distance
     value = e.objective.value(place)
@@ -312,7 +314,8 @@ def _plateaus(j: Judgement, rows: NDArray[np.int64]) -> None:
     e = j.ending
     x = e.ends[rows]
     stationary = e.slope[rows] == 0
-    flat = stationary & is_constant_around(e.objective, x)
+    flat = stationary.copy()
+    flat[stationary] = is_constant_around(e.objective, x[stationary])
     last = e.rates[rows, -1] if e.rates.shape[1] else np.full(len(rows), np.nan)
     still = (e.extent[rows] == 0) & (e.taken[rows] == e.steps[rows]) & (e.rates.shape[1] > 1)
     stuck = still & ~e.held[rows].any(axis=1) & (last >= 1e-3 * np.nanmax(e.rates[rows], axis=1, initial=0.0))
@@ -326,18 +329,24 @@ def _plateaus(j: Judgement, rows: NDArray[np.int64]) -> None:
 def _cycles(j: Judgement, rows: NDArray[np.int64]) -> None:
     """Where the last points repeat with a short period."""
     e = j.ending
-    width = e.objective.widths
     length = e.points.shape[1]
+    size = e.extent[rows]
+    rows = rows[(size > ARRIVED) & ~e.stopped[rows] & np.isfinite(size)]
+
+    def drift(rows: NDArray[np.int64], period: int, last: int) -> Array:
+        """How far the last points are from those a period before, in box sides."""
+        tail = e.points[rows]
+        apart = (tail[:, -last:] - tail[:, -last - period : -period]) / e.objective.widths
+        return np.asarray(np.abs(apart).max(axis=(1, 2)))
+
     for period in range(2, LONGEST_PERIOD + 1):
         if length <= 2 * period:
             break
-        rows = rows[j.outcomes[rows] == ""]
-        tail = e.points[rows]
-        drift = np.abs((tail[:, period:] - tail[:, :-period]) / width).max(axis=(1, 2))
-        size = e.extent[rows]
-        cycling = (drift <= 1e-6 * size) & (size > ARRIVED) & ~e.stopped[rows] & np.isfinite(size)
-        j.outcomes[rows[cycling]] = "cycle"
-        j.periods[rows[cycling]] = period
+        same = rows[j.outcomes[rows] == ""]
+        for last in (1, length - period):  # the very last point tells almost all
+            same = same[drift(same, period, last) <= 1e-6 * e.extent[same]]
+        j.outcomes[same] = "cycle"
+        j.periods[same] = period
 
 
 def growth(e: Ending, rows: NDArray[np.int64]) -> Array:
@@ -361,17 +370,19 @@ def _diverged(j: Judgement, rows: NDArray[np.int64]) -> None:
     e = j.ending
     if e.lengths.shape[1] < 3:
         return
+    low, high = e.objective.domain.T
+    x = e.ends[rows]
+    beyond = largest(np.maximum((low - x) / e.objective.widths, (x - high) / e.objective.widths))
+    # A small orbit that widens may settle into a cycle; only a wide one is called divergence.
+    may = (e.lengths[rows, -1] >= 0.5) | (beyond > 1)
+    rows, x, beyond = rows[may], x[may], beyond[may]
     lengths = e.lengths[rows]
     factor = growth(e, rows)
     growing = (np.diff(lengths, axis=1) > 0).all(axis=1) & (factor > 1)
     # The steps of adam and its like grow and shrink as they hover: only leaving the box tells there.
     row = e.optimizer.row
     growing &= row is not None and not row.step_length
-    # A small orbit that widens may settle into a cycle; only a wide one is called divergence.
     growing &= lengths[:, -1] >= 0.5
-    low, high = e.objective.domain.T
-    x = e.ends[rows]
-    beyond = np.maximum((low - x) / e.objective.widths, (x - high) / e.objective.widths).max(axis=1)
     travelled = np.abs((x - e.starts[rows]) / e.objective.widths).max(axis=1)
     away = (beyond > 1) & (travelled > 1) & (lengths[:, -1] >= 0.5 * lengths[:, 0])
     j.outcomes[rows[(growing & turns_back(e, rows)) | away]] = "diverged"

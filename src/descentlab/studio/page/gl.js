@@ -22,11 +22,11 @@ export function glProgram(gl, vertex, fragment) {
   };
 }
 
-/** Make a vertex array of interleaved floats: sizes of its attributes 0, 1, …; indices may be given. */
-export function glMesh(gl, data, sizes, indices = null, divisor = 0) {
+/** Make a vertex array of interleaved floats: sizes of its attributes 0, 1, …; indices of its triangles. */
+export function glMesh(gl, data, sizes, indices) {
   const array = gl.createVertexArray();
   gl.bindVertexArray(array);
-  const buffers = [gl.createBuffer()];
+  const buffers = [gl.createBuffer(), gl.createBuffer()];
   gl.bindBuffer(gl.ARRAY_BUFFER, buffers[0]);
   gl.bufferData(gl.ARRAY_BUFFER, data, gl.STATIC_DRAW);
   const stride = 4 * sizes.reduce((a, b) => a + b, 0);
@@ -34,18 +34,14 @@ export function glMesh(gl, data, sizes, indices = null, divisor = 0) {
   sizes.forEach((size, i) => {
     gl.enableVertexAttribArray(i);
     gl.vertexAttribPointer(i, size, gl.FLOAT, false, stride, offset);
-    gl.vertexAttribDivisor(i, divisor);
     offset += 4 * size;
   });
-  if (indices) {
-    buffers.push(gl.createBuffer());
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, buffers[1]);
-    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, indices, gl.STATIC_DRAW);
-  }
+  gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, buffers[1]);
+  gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, indices, gl.STATIC_DRAW);
   gl.bindVertexArray(null);
   return {
     array,
-    count: indices ? indices.length : (data.length * 4) / stride,
+    count: indices.length,
     free() {
       gl.deleteVertexArray(array);
       buffers.forEach((buffer) => gl.deleteBuffer(buffer));

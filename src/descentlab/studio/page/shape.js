@@ -78,19 +78,31 @@ export function surfaceRibbons(gl, run, f, ctx) {
         const place = surfacePlace(f, run.points[n * dim + a], run.points[n * dim + b]);
         const z = surfaceZ(f, run.values[n]);
         if (!place.every(Number.isFinite)) break;
-        if (last && k < run.taken[o * starts + s] && Math.hypot(place[0] - last.place[0], place[1] - last.place[1]) < 0.004) continue;
+        if (last && k < run.taken[o * starts + s] && Math.hypot(place[0] - last.place[0], place[1] - last.place[1]) < 0.008) continue;
         if (last) surfaceSegments(out, f, last, { place, z, k }, paint);
         last = { place, z, k };
       }
     }
   }
-  const mesh = glMesh(gl, new Float32Array(out), [3, 1, 3, 1, 4], null, 1);
-  return { ...mesh, count: out.length / 12 };
+  return surfaceCorners(gl, out);
+}
+
+/** Twelve numbers a segment → four corners and two triangles each. */
+function surfaceCorners(gl, segments) {
+  const count = segments.length / 12;
+  const data = new Float32Array(count * 52);
+  const indices = new Uint32Array(count * 6);
+  for (let n = 0; n < count; n++) {
+    const segment = segments.slice(12 * n, 12 * n + 12);
+    for (let corner = 0; corner < 4; corner++) data.set([...segment, corner], 52 * n + 13 * corner);
+    indices.set([0, 1, 2, 2, 1, 3].map((corner) => 4 * n + corner), 6 * n);
+  }
+  return glMesh(gl, data, [3, 1, 3, 1, 4, 1], indices);
 }
 
 /** One step as short pieces that follow the surface; pieces outside the square are left out. */
 function surfaceSegments(out, f, from, to, paint) {
-  const pieces = Math.min(Math.max(Math.ceil(Math.hypot(to.place[0] - from.place[0], to.place[1] - from.place[1]) / 0.03), 1), 120);
+  const pieces = Math.min(Math.max(Math.ceil(Math.hypot(to.place[0] - from.place[0], to.place[1] - from.place[1]) / 0.045), 1), 120);
   const at = (t) => {
     const [u, v] = [0, 1].map((i) => from.place[i] + t * (to.place[i] - from.place[i]));
     const [start, end] = [from, to].map(({ place, z }) => z - surfaceHeight(f, ...place));
