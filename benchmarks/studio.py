@@ -29,14 +29,21 @@ MOVES = """async (count) => {
   const root = document.querySelector('.dl-studio');
   const slider = root.querySelector('.dl-rate');
   const frame = () => new Promise(requestAnimationFrame);
+  // The first task after a frame's callbacks comes once the frame is painted.
+  const painted = () => new Promise((done) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = done;
+    requestAnimationFrame(() => port2.postMessage(null));
+  });
   const times = [];
   for (let i = 0; i < count; i++) {
     const before = root.dlData.run;
     const began = performance.now();
     slider.value = -2.8 + 1.2 * ((i * 0.618) % 1);
     slider.dispatchEvent(new Event('input'));
-    while (root.dlData.run === before || !root.dlSettled()) await frame();
-    await frame();
+    while (root.dlData.run === before) await new Promise((done) => setTimeout(done));
+    await painted();
+    if (!root.dlSettled()) throw new Error('not drawn');
     times.push(performance.now() - began);
     await new Promise((resolve) => setTimeout(resolve, 60));
   }

@@ -118,6 +118,9 @@ def test_an_error_is_marked_at_its_character_and_loses_nothing(studio: Studio) -
     assert studio.tell("state().problem.text") == before
     assert studio.page.get_by_label("f =").get_attribute("aria-invalid") == "true"
     picture(studio, "error")
+    type_formula(studio, "x + " * 30_000)
+    studio.wait("root().dlViews.formula.probe().error.includes('at most 4,000 characters')")
+    assert studio.tell("root().querySelector('.dl-status').textContent") == "ready"
 
 
 def test_one_variable_has_a_curve_its_derivative_and_a_tangent(studio: Studio) -> None:
@@ -426,9 +429,22 @@ def test_more_than_two_variables_are_sliced(studio: Studio) -> None:
     start = studio.tell("state().starts.at(-1)")
     assert start[2] == pytest.approx(1.0, abs=0.1)
     assert start[0] == 0  # the middle of the box
-    studio.page.get_by_role("button", name="slice through the chosen end").click()
-    studio.wait("state().at !== null")
+    slices = studio.page.get_by_label("Slice through", exact=True)
+    for way in ("chosen", "best"):
+        slices.select_option(way)
+        studio.settle()
+        values = studio.tell("root().dlData.run.verdicts.flat().map((v) => v.value)")
+        at = studio.tell("state().at")
+        value = at[0] ** 2 + 2 * at[1] ** 2 + 3 * at[2] ** 2 + np.cos(3 * at[0]) * at[2]
+        assert value == pytest.approx(values[-1] if way == "chosen" else min(values))
+    own = studio.page.get_by_label("Point the slice goes through")
+    own.fill("1, 2")
+    own.press("Enter")
+    assert own.get_attribute("aria-invalid") == "true"
+    own.fill("1, -2, 0.5")
+    own.press("Enter")
     studio.settle()
+    assert studio.tell("root().dlData.field.at") == [1, -2, 0.5]
     picture(studio, "three-variables")
 
 

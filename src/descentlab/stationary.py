@@ -31,6 +31,8 @@ FLAT = 3e-7
 # An eigenvalue this small against the largest one is rounding: a Hessian's entries carry 16 digits,
 # of which sums of larger terms cost a few.
 ROUNDED = 1e-12
+# Numbers looked at together: for a few points the calls cost more than the sums, many fill the cache.
+MOST_TOGETHER = 200_000
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -180,13 +182,14 @@ def _curvature_near(objective: Objective, x: Array, free: Flags, vectors: Array)
     """
     widths = objective.widths
     bends = np.zeros(x.shape)
+    distances = SEARCH_RADIUS * np.array([-1.0, -0.5, 0.5, 1.0])[:, None, None]
     for i in range(x.shape[1]):
         v = np.nan_to_num(vectors[:, :, i])
         side = v / np.maximum(np.abs(v).max(axis=1, keepdims=True), _EPS)
-        for distance in (-SEARCH_RADIUS, -SEARCH_RADIUS / 2, SEARCH_RADIUS / 2, SEARCH_RADIUS):
-            there = _held(objective.hessian(x + distance * widths * side) * widths[:, None] * widths, free)
-            bend = np.abs(np.einsum("nj,njk,nk->n", v, there, v))
-            bends[:, i] = np.fmax(bends[:, i], np.where(np.isfinite(bend), bend, 0.0))
+        places = x + distances * widths * side  # (4, n, dim)
+        there = _held(objective.hessian(places) * widths[:, None] * widths, free)
+        bend = np.abs(np.einsum("nj,mnjk,nk->mn", v, there, v))
+        bends[:, i] = np.where(np.isfinite(bend), bend, 0.0).max(axis=0)
     return bends
 
 
@@ -235,9 +238,10 @@ def is_constant_around(objective: Objective, x: Array) -> Flags:
     """Tell where f is constant to rounding out to 1/1000 of the box's sides."""
     centre = objective.value(x)
     same: Flags = np.isfinite(centre)
-    for direction in directions(objective.dim):
-        there = objective.value(x + 1e-3 * objective.widths * direction)
-        same &= np.abs(there - centre) <= 8 * _EPS * np.abs(centre)
+    shifts = 1e-3 * objective.widths * directions(objective.dim)
+    for some in np.array_split(shifts, max(1, shifts.size * len(x) // MOST_TOGETHER)):
+        apart = np.abs(objective.value(x[:, None] + some) - centre[:, None])
+        same &= (apart <= 8 * _EPS * np.abs(centre)[:, None]).all(axis=1)
     return same
 
 

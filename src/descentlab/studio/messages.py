@@ -13,6 +13,7 @@ import numpy as np
 
 from descentlab.errors import InputError, WorkError
 from descentlab.formula.errors import FormulaError
+from descentlab.formula.limits import MOST_CHARACTERS
 from descentlab.landscapes import landscapes
 from descentlab.objective import Objective
 from descentlab.optimizers import optimizers
@@ -106,9 +107,12 @@ def answer_hello(ask: Ask, own: Objective | None) -> Reply:
             ],
             "presets": [asdict(preset) for preset in PRESETS],
             "limits": {
-                name.lower(): value
-                for name, value in vars(checks).items()
-                if name.startswith("MOST_") and isinstance(value, int)
+                "most_characters": MOST_CHARACTERS,
+                **{
+                    name.lower(): value
+                    for name, value in vars(checks).items()
+                    if name.startswith("MOST_") and isinstance(value, int)
+                },
             },
             "schedules": checks.SCHEDULES,
             "colours": {

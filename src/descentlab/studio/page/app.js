@@ -16,6 +16,7 @@ import { makeTimeline } from "./timeline.js";
 
 const APP_WORKING = { formula: "reading", derivation: "deriving", field: "sampling", run: "descending", anatomy: "taking a step apart", basins: "mapping basins", survey: "surveying", points: "proving", copy: "writing", export: "drawing", hello: "starting" };
 const APP_VIEWS = { both: "Map and surface", map: "Map", surface: "Surface" };
+const APP_SLICES = { "": "slice through …", middle: "the middle of the box", chosen: "the chosen end", best: "the best end", survey: "the survey's best" };
 const APP_PANELS = { steps: "Step by step", anatomy: "Anatomy of a step", studies: "Basins, survey, stationary points" };
 
 /** What a race depends on: the entries of the state that a `run` message carries. */
@@ -280,13 +281,26 @@ function appCheck(text, change) {
   return { box, el: make("label", { class: "dl-check" }, box, text) };
 }
 
+/** The point a slice goes through, null for the middle of the box. */
+function appSliced(ctx, way) {
+  const { run, survey } = ctx.data;
+  if (way === "middle") return null;
+  if (way === "chosen") return run?.verdicts[ctx.state.chosen[0]]?.[ctx.state.chosen[1]]?.point;
+  if (way === "survey") return survey?.minima[0]?.point;
+  const sign = ctx.state.ascent ? -1 : 1;
+  const ends = run?.verdicts.flat().filter((v) => Number.isFinite(v.value)) ?? [];
+  return ends.toSorted((a, b) => sign * (a.value - b.value))[0]?.point;
+}
+
 /** With more than two variables: which two are seen, and the point the plane goes through. */
 function appPlane(ctx) {
   const pair = [0, 1].map((i) => make("select", { "aria-label": i ? "Upright variable" : "Level variable", onchange: () => choose(i) }));
-  const through = make("button", { type: "button", text: "slice through the chosen end", onclick: () => pass() });
-  const middle = make("button", { type: "button", text: "… the middle", onclick: () => ctx.set({ at: null }) });
-  const el = make("span", { class: "dl-line" }, ...pair, through, middle);
+  const through = make("select", { "aria-label": "Slice through", onchange: () => pass() });
+  for (const [value, text] of Object.entries(APP_SLICES)) through.append(make("option", { value, text }));
+  const point = make("input", { type: "text", class: "dl-point", "aria-label": "Point the slice goes through", onchange: () => write() });
+  const el = make("span", { class: "dl-line" }, ...pair, through, point);
   let names = null;
+  let written = "";
 
   function choose(i) {
     const plane = pair.map((select) => Number(select.value));
@@ -295,9 +309,19 @@ function appPlane(ctx) {
   }
 
   function pass() {
-    const [o, s] = ctx.state.chosen;
-    const end = ctx.data.run?.verdicts[o]?.[s]?.point;
-    if (end?.every(Number.isFinite)) ctx.set({ at: end });
+    const way = through.value;
+    through.value = "";
+    const end = appSliced(ctx, way);
+    if (way === "middle" || end?.every(Number.isFinite)) ctx.set({ at: end });
+    else ctx.say("There is no such point yet.");
+  }
+
+  function write() {
+    const at = point.value.split(/[\s,;]+/).filter(Boolean).map(Number);
+    const good = at.length === ctx.data.formula.dim && at.every(Number.isFinite);
+    point.setAttribute("aria-invalid", String(!good));
+    if (good) ctx.set({ at });
+    else ctx.say(`The point is ${ctx.data.formula.dim} numbers.`);
   }
 
   return {
@@ -311,7 +335,10 @@ function appPlane(ctx) {
         pair.forEach((select) => select.replaceChildren(...names.map((name, i) => make("option", { value: i, text: name }))));
       }
       pair.forEach((select, i) => (select.value = ctx.state.plane[i]));
-      middle.disabled = ctx.state.at === null;
+      const text = (ctx.state.at ?? formula.domain.map(([low, high]) => (low + high) / 2)).map((c) => Number(c.toPrecision(6))).join(", ");
+      if (text === written) return;
+      point.value = point.title = written = text;
+      point.setAttribute("aria-invalid", "false");
     },
   };
 }

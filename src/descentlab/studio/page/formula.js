@@ -49,6 +49,8 @@ export function makeFormula(ctx) {
   /** Read what is typed. Sides of variables that stay are kept. */
   async function read() {
     if (!text.value.trim()) return mark({ message: "Type a formula, such as x^2 + sin(y).", position: null });
+    const most = ctx.data.hello.limits.most_characters;
+    if (text.value.length > most) return mark({ message: `A formula has at most ${most.toLocaleString("en")} characters; this one has ${text.value.length.toLocaleString("en")}.`, position: most });
     const problem = { text: text.value, domain: null, variables: null };
     const old = ctx.data.formula;
     let reply = await ctx.request("formula", { problem });

@@ -46,16 +46,25 @@ export function basinColour(i) {
   return [1, 3, 5].map((n) => Math.round(parseInt(hex.slice(n, n + 2), 16) * (1 - pale) + 255 * pale));
 }
 
+/** The logarithms of few steps and of many: nearly all starts that arrive take between the two. */
+function basinPace(b) {
+  const stride = Math.max(1, Math.floor(b.taken.length / 4096));
+  const taken = [];
+  for (let n = 0; n < b.taken.length; n += stride) if (b.assignment[n] >= 0) taken.push(Math.log1p(b.taken[n]));
+  taken.sort((p, q) => p - q);
+  return [0.02, 0.98].map((share) => taken[Math.floor(share * (taken.length - 1))] ?? 0);
+}
+
 /** Basins as a picture: a colour a minimum, darker for more steps; grey where none is reached. */
 export function basinPicture(b, ctx) {
   const [rows, columns] = b.shapes.assignment;
   const colours = b.minima.map((_, i) => basinColour(i));
-  const scale = Math.log1p(b.longest) || 1;
+  const [fast, slow] = basinPace(b);
   const grey = ctx.dark ? 70 : 190;
   return mapImage(rows, columns, (n, out) => {
     const m = b.assignment[n];
     if (m < 0) return void out.set([grey, grey, grey, 255]);
-    const light = 1.3 - 0.6 * (Math.log1p(b.taken[n]) / scale);
+    const light = 1.3 - 0.7 * Math.min(Math.max((Math.log1p(b.taken[n]) - fast) / (slow - fast || 1), 0), 1);
     const [red, green, blue] = colours[m];
     return void out.set([red * light, green * light, blue * light, 255].map((v) => Math.min(255, v)));
   });

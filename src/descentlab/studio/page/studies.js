@@ -98,7 +98,7 @@ function studiesBasins(ctx) {
         const hint = make("p", { class: "dl-note", text: "Which minimum a descent from each place ends in. A basin belongs to an optimizer at a rate, not to f alone." });
         return found.replaceChildren(...studiesFault(ctx, "basins"), hint);
       }
-      const rows = b.minima.map((m, i) => ({ m, i })).filter(({ m }) => m.share > 0).slice(0, 12).map(({ m, i }) => make("tr", {}, make("td", {}, studiesSwatch(basinColour(i))), make("td", { text: `f = ${shown(m.value, 5)}` }), make("td", { text: `${shown(100 * m.share, 3)} %` })));
+      const rows = b.minima.map((m, i) => ({ m, i })).filter(({ m }) => m.share > 0).slice(0, 12).map(({ m, i }) => make("tr", {}, make("td", {}, studiesSwatch(basinColour(i))), make("td", { text: `f = ${shown(m.value)}` }), make("td", { text: `${shown(100 * m.share, 3)} %` })));
       const others = Object.entries(b.outcomes).map(([name, share]) => make("tr", {}, make("td", {}, studiesSwatch(ctx.dark ? [70, 70, 70] : [190, 190, 190])), make("td", { text: name.replaceAll("_", " ") }), make("td", { text: `${shown(100 * share, 3)} %` })));
       found.replaceChildren(
         ...studiesFault(ctx, "basins"),
@@ -118,7 +118,7 @@ function studiesSurvey(ctx) {
   const steps = studiesSteps(10000, "Steps at most, for the survey");
   const go = make("button", { type: "button", text: "Survey", onclick: () => (running ? (running = 0) : start()) });
   const found = make("div", { class: "dl-found", "aria-live": "polite" });
-  const el = make("section", { "aria-label": "Survey" }, studiesHead("Survey of random starts"), make("div", { class: "dl-line" }, count, steps, go), found);
+  const el = make("section", { "aria-label": "Survey" }, studiesHead("Survey of random starts", go), make("div", { class: "dl-line" }, count, steps), found);
   let running = 0;
   let surveyed = null; // the settings of what is shown
   let drawn = [];
@@ -151,13 +151,14 @@ function studiesSurvey(ctx) {
         const hint = make("p", { class: "dl-note", text: "Restart from many random places and count: which minima are there, and what share of starts reaches each?" });
         return found.replaceChildren(...studiesFault(ctx, "survey"), hint);
       }
-      const rows = s.minima.slice(0, 20).map((m) => make("tr", { title: `at ${m.point.map((c) => shown(c, 6)).join(", ")}; ${m.kind}; ${m.hits.toLocaleString("en")} starts`, onpointerenter: () => point(m), onpointerleave: () => point(null) }, make("td", { text: `f = ${shown(m.value, 5)}` }), make("td", {}, studiesBar(m)), make("td", { text: `${shown(100 * m.share, 3)} %` }), make("td", { class: "dl-note", text: `${shown(100 * m.interval[0], 3)} – ${shown(100 * m.interval[1], 3)} %` })));
+      const rows = s.minima.slice(0, 20).map((m) => make("tr", { title: `at ${m.point.map((c) => shown(c, 6)).join(", ")}; ${m.kind}; ${m.hits.toLocaleString("en")} starts`, onpointerenter: () => point(m), onpointerleave: () => point(null) }, make("td", { text: `f = ${shown(m.value)}` }), make("td", {}, studiesBar(m)), make("td", { text: `${shown(100 * m.share, 3)} %` }), make("td", { class: "dl-note", text: `${shown(100 * m.interval[0], 3)}–${shown(100 * m.interval[1], 3)} %` })));
       const reached = s.minima.reduce((sum, m) => sum + m.hits, 0);
-      const lines = [`${s.starts.toLocaleString("en")} starts, ${s.label}, ${shown(s.seconds, 2)} s: ${s.found} minima`];
+      const head = `${s.starts.toLocaleString("en")} starts, ${s.label}: ${s.found} minima in ${shown(s.seconds, 2)} s`;
+      const lines = [];
       if (reached < s.starts) lines.push(`${shown(100 * (1 - reached / s.starts), 3)} % reached none`);
       if (s.restarts) lines.push(`${s.restarts} restarts reach the lowest with 95 %`);
       lines.push(`unseen minima draw at most ${shown(100 * s.unseen_interval[1], 2)} % of starts`);
-      found.replaceChildren(...studiesFault(ctx, "survey"), make("p", { text: `${lines.join("; ")}.${stale ? " (Not of the present settings.)" : ""}` }), make("table", {}, ...rows), make("p", { class: "dl-note", text: s.sentence }));
+      found.replaceChildren(...studiesFault(ctx, "survey"), make("p", { text: `${head}${stale ? " – not of the present settings" : ""}` }), make("table", {}, ...rows), make("p", { text: `${lines.join("; ")}.` }), make("p", { class: "dl-note", text: s.sentence }));
     },
   };
 
@@ -208,9 +209,10 @@ function studiesPoints(ctx) {
           ctx.highlight = value;
           ctx.invalidate();
         };
-        return make("tr", { tabIndex: 0, title: `eigenvalues ${eigenvalues}`, onpointerenter: point(one.point), onpointerleave: point(null), onfocus: point(one.point), onblur: point(null) }, make("td", { text: `${one.kind}${one.on_boundary ? ", on the edge" : ""}` }), make("td", { text: `f = ${shown(one.value, 5)}` }), make("td", { class: "dl-note", text: `λ ${eigenvalues}` }), make("td", { text: one.certified ? "certified" : "found" }));
+        return make("tr", { tabIndex: 0, title: `${one.certified ? "certified" : "found, not proved"}; eigenvalues ${eigenvalues}`, onpointerenter: point(one.point), onpointerleave: point(null), onfocus: point(one.point), onblur: point(null) }, make("td", { class: "dl-long", text: `${one.certified ? "✓\u00a0" : ""}${one.kind}${one.on_boundary ? ", on the edge" : ""}` }), make("td", { text: shown(one.value) }), make("td", { class: "dl-long", text: eigenvalues }));
       });
-      found.replaceChildren(make("p", { text: p.sentence }), make("table", {}, ...rows), p.found > 60 ? make("p", { class: "dl-note", text: `… and ${p.found - 60} more` }) : "");
+      const head = `${p.found} points${p.points.some((one) => one.certified) ? ", ✓ certified" : ""}${p.complete ? "; there are no others" : ""}`;
+      found.replaceChildren(make("p", { text: head }), make("table", {}, make("tr", {}, ...["kind", "f", "eigenvalues"].map((text) => make("th", { text }))), ...rows), p.found > 60 ? make("p", { class: "dl-note", text: `… and ${p.found - 60} more` }) : "", make("p", { class: "dl-note", text: p.sentence }));
     },
   };
 }

@@ -77,11 +77,11 @@ function tracesPlot(ctx, name, index) {
     const g = picture.getContext("2d");
     g.setTransform(fitted.ratio, 0, 0, fitted.ratio, 0, 0);
     const box = { left: TRACES_EDGES.left, top: TRACES_EDGES.top, width: fitted.width - TRACES_EDGES.left - TRACES_EDGES.right, height: fitted.height - TRACES_EDGES.top - TRACES_EDGES.bottom };
-    const { X, Y } = drawFrame(g, box, { low: 0, high: Math.max(run.K, 1) }, { low, high }, colours, { log, ticks: [3, 3] });
+    const { X, Y } = drawFrame(g, box, { low: 0, high: Math.max(run.K, 1) }, { low, high }, colours, { log, ticks: [Math.min(3, Math.max(1, Math.floor(box.width / 45))), 3] });
     g.textAlign = "left";
     g.textBaseline = "top";
     g.fillStyle = colours.ink;
-    g.fillText(index === 0 && log ? "f above the lowest" : name, box.left, 4);
+    g.fillText(index === 0 && log ? "f − lowest" : name, box.left, 4);
     g.save();
     g.beginPath();
     g.rect(box.left, box.top - 1, box.width, box.height + 2);
