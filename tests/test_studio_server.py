@@ -346,6 +346,8 @@ def test_what_is_no_message_is_refused(text: str) -> None:
 
 
 def junk(generator: random.Random) -> str | bytes:
+    if generator.random() < 0.02:
+        return "x" * (MOST_BYTES + generator.randrange(1, MOST_BYTES))
     kind = generator.randrange(6)
     if kind == 0:
         return generator.randbytes(generator.randrange(400))

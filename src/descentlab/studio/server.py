@@ -36,7 +36,7 @@ def frame(answer: Answer) -> bytes:
     """Return a reply as one binary frame: length of the JSON, the JSON, the buffers, each 8-aligned.
 
     >>> frame(({"kind": "x"}, [b"abc"]))[:4]
-    b',\\x00\\x00\\x00'
+    b'\\x1c\\x00\\x00\\x00'
     """
     content, buffers = answer
     text = json.dumps({**content, "sizes": [len(b) for b in buffers]}).encode()

@@ -6,14 +6,23 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from descentlab.errors import InputError
+from descentlab.errors import InputError, unknown
 from descentlab.objective import FormulaObjective, Objective
+from descentlab.report.data import as_data
+from descentlab.studio.checks import MOST_OPTIMIZERS, MOST_STARTS, Ask
 from descentlab.studio.messages import answer
 from descentlab.studio.module import studio_module, studio_style
 from descentlab.studio.problems import problem_of
+from descentlab.studio.runs import call_of, settings_of
 
 if TYPE_CHECKING:
     import anywidget
+
+# What the page keeps of its state, by name: the entries of DEFAULT_STATE in page/store.js.
+STATE = (
+    "problem", "starts", "optimizers", "rate", "schedule", "decay", "steps", "bounds", "tolerance", "ascent", "negate",
+    "seed", "plane", "at", "heights", "k", "chosen", "speed", "show", "camera",
+)  # fmt: skip
 
 
 def studio(f: Objective | None = None, **state: Any) -> anywidget.AnyWidget:
@@ -23,12 +32,15 @@ def studio(f: Objective | None = None, **state: Any) -> anywidget.AnyWidget:
     `state` – starts=[[0.3]], rate=0.05, optimizers=[{"name": "adam"}], steps=500, …; read `.state` at any
     time to see what is on the page.
 
-    Raises InputError where anywidget is not installed, and for something that is no objective.
+    Raises InputError where anywidget is not installed, for something that is no objective, and for an entry of the
+    state that does not exist or that descent from this page could not use.
     """
     if f is not None and not isinstance(f, Objective):
         raise InputError(
             f"The studio shows an objective, made by dl.formula, dl.function or dl.landscape; got {type(f).__name__}."
         )
+    first = as_data({} if f is None else {"problem": problem_of(f)}) | as_data(state)
+    _check_state(f, first)
     try:
         widget = _widget_class()
     except ImportError:
@@ -37,9 +49,22 @@ def studio(f: Objective | None = None, **state: Any) -> anywidget.AnyWidget:
             "Without a notebook, 'descentlab studio' shows it in the browser."
         ) from None
     own = None if isinstance(f, FormulaObjective) else f
-    first: Mapping[str, Any] = {} if f is None else {"problem": problem_of(f)}
-    shown: anywidget.AnyWidget = widget(own, {**first, **state})
+    shown: anywidget.AnyWidget = widget(own, first)
     return shown
+
+
+def _check_state(f: Objective | None, state: Mapping[str, Any]) -> None:
+    """Raise InputError for what the page would pass over without a word."""
+    for name in state:
+        if name not in STATE:
+            raise unknown("entry of the studio's state", name, STATE)
+    ask = Ask(state)
+    settings = settings_of(ask)
+    if f is not None and ask.has("starts"):
+        ask.points("starts", f.dim, MOST_STARTS)
+    if ask.has("optimizers"):
+        for given in ask.items("optimizers", MOST_OPTIMIZERS):
+            call_of(given, settings)
 
 
 @functools.cache
@@ -47,8 +72,6 @@ def _widget_class() -> Any:
     """Return the widget's class, made when first needed: anywidget is an extra."""
     import anywidget
     import traitlets
-
-    from descentlab.report.data import as_data
 
     class Studio(anywidget.AnyWidget):  # type: ignore[misc, no-any-unimported, unused-ignore]
         """The studio as a notebook's widget; `state` is what the page shows, as plain data."""
@@ -58,7 +81,7 @@ def _widget_class() -> Any:
         state = traitlets.Dict().tag(sync=True)
 
         def __init__(self, own: Objective | None, state: Mapping[str, Any]) -> None:
-            super().__init__(state=as_data(state))
+            super().__init__(state=state)
             self._own = own
             self.on_msg(self._answer)
 

@@ -1,5 +1,5 @@
 // The page: its layout, what follows from what, and one draw a frame.
-import { make, makeChannel, seededNumbers } from "./core.js";
+import { hasFocus, make, makeChannel, seededNumbers } from "./core.js";
 import { makeStore } from "./store.js";
 import { makeMap } from "./map.js";
 import { makeLine } from "./line.js";
@@ -36,6 +36,7 @@ function render({ model, el }) {
   let frame = 0;
   let busy = [];
   let timeline = null;
+  let dark = false;
 
   const channel = makeChannel(model, (kinds) => {
     busy = kinds;
@@ -59,8 +60,7 @@ function render({ model, el }) {
       return media.reduced.matches;
     },
     get dark() {
-      const { theme } = store.state.show;
-      return theme === "auto" ? media.dark.matches : theme === "dark";
+      return dark;
     },
     colours: null,
     set: store.set,
@@ -140,8 +140,12 @@ function render({ model, el }) {
     status.classList.toggle("dl-warning", Boolean(failed) || (connection && connection !== "open"));
   }
 
+  /** A notebook says by its colour scheme whether it is dark; around a page of our own nothing does, and the system decides. */
   function showTheme() {
-    root.classList.toggle("dl-dark", ctx.dark);
+    const { theme } = store.state.show;
+    const around = theme === "auto" ? getComputedStyle(el).colorScheme : theme;
+    dark = around === "dark" || (around !== "light" && media.dark.matches);
+    root.classList.toggle("dl-dark", dark);
     ctx.invalidate();
   }
 
@@ -238,15 +242,20 @@ function render({ model, el }) {
     ctx.invalidate();
   }
 
+  const themes = new MutationObserver(showTheme);
+  themes.observe(document.body, { attributes: true, attributeFilter: ["class", "style", "data-jp-theme-name", "data-theme"] });
   const sizes = new ResizeObserver(() => ctx.invalidate());
   sizes.observe(root);
   root.addEventListener("keydown", keys);
+  // JupyterLab would take the keys for its cells – move among them, delete them – unless the element in focus is so marked.
+  root.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
   model.on("change:connection", showStatus);
   media.dark.addEventListener("change", showTheme);
   start();
   return () => {
     timeline?.pause();
     sizes.disconnect();
+    themes.disconnect();
     channel.close();
     media.dark.removeEventListener("change", showTheme);
     root.remove();
@@ -261,7 +270,7 @@ function appTabs(label, texts, choose) {
   el.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
-    const i = (tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length;
+    const i = (tabs.findIndex(hasFocus) + step + tabs.length) % tabs.length;
     tabs[i].focus();
     choose(names[i]);
     event.preventDefault();

@@ -1,5 +1,5 @@
 // How each descent ended: one chip a path; its evidence on hover, its advice on a click, with what to change.
-import { make, shown } from "./core.js";
+import { hasFocus, make, shown } from "./core.js";
 
 const CHIPS_SETTINGS = { learning_rate: "learning rate", start: "start", steps: "steps", bounds: "bounds", tolerance: "tolerance", optimizer: "optimizer" };
 
@@ -62,7 +62,7 @@ export function makeChips(ctx) {
       const now = [run, ctx.state.chosen, ctx.dark];
       if (!run || now.every((thing, i) => thing === drawn[i])) return;
       // While one drags, only the words change: the chips keep their places and the focus.
-      const focus = [...list.children].indexOf(document.activeElement);
+      const focus = [...list.children].findIndex(hasFocus);
       drawn = now;
       list.replaceChildren(...run.verdicts.flatMap((row, o) => row.map((_, s) => chip(run, o, s))));
       list.children[focus]?.focus();

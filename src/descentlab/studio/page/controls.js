@@ -1,5 +1,5 @@
 // What to run: the race of optimizers and their parameters, learning rate, schedule, steps, bounds, ascent.
-import { make, labelled, shown } from "./core.js";
+import { hasFocus, make, labelled, shown } from "./core.js";
 
 const CONTROLS_RATES = [-5, 1]; // powers of ten at the slider's ends
 const CONTROLS_STEPS = [10, 30, 100, 300, 1000, 3000, 10000, 20000];
@@ -105,7 +105,7 @@ function controlsRace(ctx) {
         for (const knob of entries[i].knobs) {
           const value = entry.parameters[knob.name] ?? known(entry.name).parameters.find((p) => p.name === knob.name).default;
           knob.out.textContent = shown(value);
-          if (document.activeElement !== knob.slider) knob.slider.value = knob.toSlider(value);
+          if (!hasFocus(knob.slider)) knob.slider.value = knob.toSlider(value);
         }
       });
     },
@@ -145,13 +145,13 @@ function controlsRate(ctx) {
     draw() {
       const { rate, schedule: kind, chosen } = ctx.state;
       const at = Math.min(Math.max(Math.log10(rate), low), high);
-      if (document.activeElement !== slider || Math.abs(Number(slider.value) - at) > 0.02) slider.value = at;
+      if (!hasFocus(slider) || Math.abs(Number(slider.value) - at) > 0.02) slider.value = at;
       slider.setAttribute("aria-valuetext", shown(rate));
-      if (document.activeElement !== number) number.value = rate;
+      if (!hasFocus(number)) number.value = rate;
       schedule.value = kind;
       slider.disabled = number.disabled = kind === "auto";
       decayField.hidden = kind !== "exponential";
-      if (document.activeElement !== decay) decay.value = -Math.log10(1 - Math.min(ctx.state.decay, 0.9999));
+      if (!hasFocus(decay)) decay.value = -Math.log10(1 - Math.min(ctx.state.decay, 0.9999));
       const stable = ctx.data.run?.verdicts[chosen[0]]?.[chosen[1]]?.stable_rate ?? ctx.data.formula?.stable_rate;
       tick.hidden = limit.hidden = !(stable > 0);
       if (!(stable > 0)) return;
@@ -203,7 +203,7 @@ function controlsRest(ctx) {
       }
       steps.value = state.steps;
       bounds.value = state.bounds;
-      if (document.activeElement !== tolerance) tolerance.value = state.tolerance ?? "";
+      if (!hasFocus(tolerance)) tolerance.value = state.tolerance ?? "";
       way.value = state.ascent ? (state.negate ? "negate" : "flip") : "down";
       const apart = ctx.data.run?.apart;
       note.hidden = !state.ascent || apart === null || apart === undefined;

@@ -10,7 +10,8 @@ const CORE_WORDS = { NaN: NaN, Infinity: Infinity, "-Infinity": -Infinity };
 export function makeChannel(model, onBusy) {
   const flying = new Map();
   const waiting = new Map();
-  let last = 0;
+  // A notebook may show one model twice, and both then hear every reply: their numbers must not meet.
+  let last = Math.floor(Math.random() * 2 ** 40);
 
   function send(kind, message, resolve) {
     const id = ++last;
@@ -94,11 +95,19 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-let coreLabels = 0;
+// In a notebook each widget loads this module anew: a mark of its own keeps the ids of all of them apart.
+const CORE_MARK = Math.random().toString(36).slice(2, 10);
+let coreIds = 0;
+
+/** Return an id that nothing else in the document has. */
+export const freshId = () => `dl-${CORE_MARK}-${++coreIds}`;
+
+/** Whether an element has the focus, also in a shadow root, which is where marimo puts the page. */
+export const hasFocus = (element) => element.getRootNode().activeElement === element;
 
 /** Return a label with its control: <label>text control</label>, joined by an id of its own. */
 export function labelled(text, control, properties = {}) {
-  control.id ||= `dl-${++coreLabels}`;
+  control.id ||= freshId();
   return make("div", { class: "dl-field", ...properties }, make("label", { for: control.id, text }), control);
 }
 

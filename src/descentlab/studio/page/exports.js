@@ -1,5 +1,5 @@
 // What one takes away: Python and a command that repeat what is seen, a link, pictures and numbers.
-import { make } from "./core.js";
+import { hasFocus, make } from "./core.js";
 
 const EXPORTS_FILES = { svg: "SVG of the chosen optimizer", gif: "GIF of the chosen optimizer", csv: "Numbers as CSV", json: "Numbers as JSON" };
 
@@ -34,7 +34,7 @@ export function makeExports(ctx) {
     if (event.key === "Escape" && !menu.hidden) {
       show(false);
       open.focus();
-    } else if (step && !menu.hidden) items[(items.indexOf(document.activeElement) + step + items.length) % items.length].focus();
+    } else if (step && !menu.hidden) items[(items.findIndex(hasFocus) + step + items.length) % items.length].focus();
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -94,7 +94,7 @@ export function makeExports(ctx) {
   }
 
   async function png() {
-    const blob = await new Promise((resolve) => exportsPicture(ctx).toBlob(resolve));
+    const blob = await new Promise((resolve) => exportsPicture(ctx, el).toBlob(resolve));
     save(blob, "descentlab.png");
   }
 
@@ -102,9 +102,9 @@ export function makeExports(ctx) {
 }
 
 /** All pictures side by side under the formula, with what was run below. */
-function exportsPicture(ctx) {
+function exportsPicture(ctx, el) {
   const pictures = ctx.pictures().map(({ canvas }) => canvas);
-  const style = getComputedStyle(document.querySelector(".dl-studio"));
+  const style = getComputedStyle(el); // the colours of this page, of which a notebook may have several
   const [ink, paper] = ["--ink", "--paper"].map((name) => style.getPropertyValue(name).trim());
   const ratio = Math.min(window.devicePixelRatio || 1, 2);
   const gap = 12 * ratio;

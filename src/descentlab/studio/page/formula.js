@@ -1,14 +1,14 @@
 // The formula: typed as text, typeset as one types, its derivation unfolded on demand.
-import { make } from "./core.js";
+import { freshId, hasFocus, make } from "./core.js";
 import { buildMathematics } from "./mathematics.js";
 
 const FORMULA_PAUSE = 60; // milliseconds without a key before it is read
 
 /** Make the formula box, the box of each variable, and the mathematics. */
 export function makeFormula(ctx) {
-  const text = make("textarea", { rows: 2, spellcheck: false, autocapitalize: "off", class: "dl-formula", id: "dl-formula-text", "aria-describedby": "dl-formula-error" });
   const marks = make("div", { class: "dl-marks", "aria-hidden": "true" });
-  const error = make("p", { class: "dl-error", id: "dl-formula-error", role: "alert", hidden: true });
+  const error = make("p", { class: "dl-error", id: freshId(), role: "alert", hidden: true });
+  const text = make("textarea", { rows: 2, spellcheck: false, autocapitalize: "off", class: "dl-formula", id: freshId(), "aria-describedby": error.id });
   const sides = make("div", { class: "dl-sides" });
   const notes = make("p", { class: "dl-note" });
   const mathematics = make("div", { class: "dl-mathematics", tabIndex: 0, role: "group", "aria-label": "f and its derivatives" });
@@ -132,11 +132,11 @@ export function makeFormula(ctx) {
       if (reply && reply !== shownReply) {
         shownReply = reply;
         showMathematics(reply);
-        if (document.activeElement?.closest(".dl-sides") !== sides || String(names) !== String(reply.names)) showSides(reply);
+        if (![...sides.querySelectorAll("input")].some(hasFocus) || String(names) !== String(reply.names)) showSides(reply);
         derive();
       }
       const fault = ctx.errors.formula;
-      if (fault && error.hidden && document.activeElement !== text) mark(fault);
+      if (fault && error.hidden && !hasFocus(text)) mark(fault);
     },
     probe: () => ({ error: error.textContent, marked: marks.querySelector("mark")?.textContent ?? null, math: mathematics.querySelectorAll("math").length }),
   };

@@ -167,6 +167,7 @@ export function makeMap(ctx) {
     if (s >= 0 && event.altKey) starts.remove(s);
     else if (s >= 0) {
       drag = { s, moved: false };
+      tip.hide();
       canvas.setPointerCapture(event.pointerId);
       ctx.set({ chosen: [ctx.state.chosen[0], s] });
       event.preventDefault();

@@ -54,7 +54,8 @@ export function makeTimeline(ctx) {
 
   function advance(now) {
     if (!playing || !el.isConnected) return;
-    at += ((now - then) / 1000 / TIMELINE_SECONDS) * last() * ctx.state.speed;
+    // A frame's time may lie before the key that started it, and no step comes before the first.
+    at += (Math.max(now - then, 0) / 1000 / TIMELINE_SECONDS) * last() * ctx.state.speed;
     then = now;
     if (at >= last()) {
       ctx.set({ k: last() }, { undo: false });
