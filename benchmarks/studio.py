@@ -43,7 +43,7 @@ MOVES = """async (count) => {
     slider.dispatchEvent(new Event('input'));
     while (root.dlData.run === before) await new Promise((done) => setTimeout(done));
     await painted();
-    if (!root.dlSettled()) throw new Error('not drawn');
+    if (!root.dlViews.map.probe().drawn) throw new Error('not drawn');
     times.push(performance.now() - began);
     await new Promise((resolve) => setTimeout(resolve, 60));
   }

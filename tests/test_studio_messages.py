@@ -213,6 +213,7 @@ def test_a_plane_of_more_variables_goes_through_its_point() -> None:
 )
 def test_a_run_is_what_descend_does_to_the_bit(changes: dict[str, Any], settings: dict[str, Any]) -> None:
     reply = ask("run", **{**RACE, **changes})
+    verdicts = ask("verdicts", **{**RACE, **changes})["verdicts"]
     for o, (name, parameters) in enumerate((("gd", {}), ("momentum", {"decay": 0.8}), ("adam", {}))):
         run = dl.descend(peaks(), start=STARTS, optimizer=name, steps=200, **settings, **parameters)
         kept = reply["points"].shape[2]
@@ -222,7 +223,7 @@ def test_a_run_is_what_descend_does_to_the_bit(changes: dict[str, Any], settings
         np.testing.assert_array_equal(reply["gradients"][o], run.gradients[:, :kept])
         np.testing.assert_array_equal(reply["rates"][o], run.learning_rates[:, : kept - 1])
         np.testing.assert_array_equal(reply["taken"][o], run.taken)
-        for told, verdict in zip(reply["verdicts"][o], run.verdicts, strict=True):
+        for told, verdict in zip(verdicts[o], run.verdicts, strict=True):
             assert (told["outcome"], told["sentence"], told["advice"]) == (
                 verdict.outcome,
                 verdict.sentence,
@@ -232,11 +233,20 @@ def test_a_run_is_what_descend_does_to_the_bit(changes: dict[str, Any], settings
             assert told["stable_rate"] == verdict.evidence.get("largest_stable_rate")
 
 
+def test_verdicts_are_those_of_the_race_that_is_asked_for() -> None:
+    """Those of a race just run are kept; another race is run first."""
+    kept = ask("run", **RACE) and ask("verdicts", **RACE)["verdicts"]
+    other = ask("verdicts", **{**RACE, "rate": 0.5})["verdicts"]
+    assert [v["outcome"] for v in kept[0]] != [v["outcome"] for v in other[0]]
+    assert ask("verdicts", **RACE)["verdicts"] == kept
+
+
 def test_both_ways_up_are_one() -> None:
     flip, negate = (ask("run", **RACE, ascent=True, negate=negate) for negate in (False, True))
     np.testing.assert_array_equal(flip["points"], negate["points"])
     assert flip["apart"] == negate["apart"] == 0
-    assert flip["verdicts"] == negate["verdicts"]
+    told = [ask("verdicts", **RACE, ascent=True, negate=negate)["verdicts"] for negate in (False, True)]
+    assert told[0] == told[1]
     np.testing.assert_array_equal(
         flip["points"][0], dl.ascend(peaks(), start=STARTS, learning_rate=0.0123, steps=200).points
     )
@@ -395,7 +405,7 @@ def test_a_python_function_goes_through_everything() -> None:
     assert formula["mathematics"]["value"] is None
     assert formula["problem"] == {"own": True}
     assert ask("field", **own, problem={"own": True})["dim"] == 2
-    assert ask("run", **own, **race)["verdicts"][0][0]["outcome"] in ("minimum", "out_of_steps")
+    assert ask("verdicts", **own, **race)["verdicts"][0][0]["outcome"] in ("minimum", "out_of_steps")
     assert ask("anatomy", **own, **{**race, "optimizers": [{"name": "adam"}]})["memory_names"] == ["m", "s"]
     points = ask("points", **own, problem={"own": True})
     assert points["counts"] == {"minimum": 2, "saddle": 1}

@@ -58,8 +58,13 @@ class Descent:
     points: Float[np.ndarray, "start step dim"]
     learning_rates: Float[np.ndarray, "start step"]
     taken: Int[np.ndarray, " start"]
-    judgement: Judgement
+    ending: Ending
     call: Call
+
+    @functools.cached_property
+    def judgement(self) -> Judgement:
+        """How every start ended, as numbers: judged when first asked for."""
+        return judge(self.ending)
 
     @functools.cached_property
     def values(self) -> Float[np.ndarray, "start step"]:
@@ -226,7 +231,6 @@ def _go(
     rows = Rows(starts, np.full(len(starts), setup.base_rate), np.full(len(starts), setup.steps))
     run = setup.method, rows, setup.tolerance
     trace = run_all(*run) if record == "all" else run_ends(*run).trace()
-    judgement = judge(ending_of(setup, rows, trace))
     given = {
         "start": start,
         "optimizer": optimizer,
@@ -250,7 +254,7 @@ def _go(
         np.stack([starts, trace.points[:, -1]], axis=1) if record == "ends" else trace.points,
         trace.rates[:, -1:] if record == "ends" else trace.rates,
         trace.taken,
-        judgement,
+        ending_of(setup, rows, trace),
         Call(given, dict(parameters)),
     )
 

@@ -12,10 +12,13 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 # How a result is computed again is told by `command` and `python`; `judgement` is in the verdicts.
-_LEFT_OUT = {"call", "judgement", "outcome_codes"}
+_LEFT_OUT = {"call", "ending", "outcome_codes"}
 
 # What is left out of a field, by name of the class: the survey has the objective, and times differ from run to run.
 _LESS: Mapping[str, Mapping[str, tuple[str, ...]]] = {"Matching": {"certificate": ("objective", "seconds")}}
+
+# Fields that are left out, by name of the class: what only Python can hold, and what is large.
+_WITHOUT: Mapping[str, tuple[str, ...]] = {"Ensemble": ("problem", "data", "losses", "lengths", "weights")}
 
 # What a class offers besides its fields, by name of the class.
 _PROPERTIES: Mapping[str, tuple[str, ...]] = {
@@ -60,6 +63,27 @@ _PROPERTIES: Mapping[str, tuple[str, ...]] = {
     "CertifiedPoint": ("on_boundary",),
     "Matching": ("finished", "all_found"),
     "Exploration": ("answers", "command", "python"),
+    "Ensemble": (
+        "runs",
+        "size",
+        "final_losses",
+        "levels",
+        "level_of",
+        "is_solved",
+        "share_solved",
+        "share_interval",
+        "sentence",
+    ),
+    "Widening": (
+        "shares",
+        "share_intervals",
+        "seconds_a_run",
+        "work_a_run",
+        "restarts",
+        "costs",
+        "cheapest",
+        "sentence",
+    ),
 }
 
 
@@ -81,10 +105,13 @@ def as_data(thing: Any) -> Any:
     if special is not None:
         return special()
     if is_dataclass(thing):
-        names = [field.name for field in fields(thing) if field.name not in _LEFT_OUT]
-        names += _PROPERTIES.get(type(thing).__name__, ())
+        kind = type(thing).__name__
+        without = _LEFT_OUT | set(_WITHOUT.get(kind, ()))
+        names = [field.name for field in fields(thing) if field.name not in without]
+        names += _PROPERTIES.get(kind, ())
         data = {name: as_data(getattr(thing, name)) for name in names}
-        for name, parts in _LESS.get(type(thing).__name__, {}).items():
+        data |= {name: as_data(value) for name, value in _COMPUTED.get(kind, lambda _: {})(thing).items()}
+        for name, parts in _LESS.get(kind, {}).items():
             data[name] = {key: value for key, value in data[name].items() if key not in parts}
         return data
     return str(thing)
@@ -114,6 +141,24 @@ def _objective(f: Any) -> dict[str, Any]:
         "partials": None if f.partials is None else [text(p) for p in f.partials],
         "notes": list(f.notes),
     }
+
+
+def _of_ensemble(e: Any) -> dict[str, Any]:
+    """Return what methods say of an ensemble; how runs ended only if it was asked for, since that may take long."""
+    from descentlab.models.drawing import loss_quantiles
+
+    judged = e.__dict__.get("endings")
+    return {
+        "restarts": {confidence: e.restarts_for(confidence) for confidence in (0.5, 0.95, 0.99)},
+        "best_run": None if e.diverged.all() else e.best_run,
+        "loss_quantiles": loss_quantiles(e),
+        "endings": judged,
+        "outcomes": None if judged is None else e.outcomes,
+    }
+
+
+# What is said of a class beyond its fields and properties, by name of the class.
+_COMPUTED: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {"Ensemble": _of_ensemble}
 
 
 def _number(value: float) -> float | str:

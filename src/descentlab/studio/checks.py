@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,10 @@ class Ask:
     def get(self, name: str) -> Any:
         """Return the entry as it came, None if there is none."""
         return self._message.get(name)
+
+    def entries(self) -> Iterable[tuple[str, Any]]:
+        """Return all entries as they came."""
+        return self._message.items()
 
     def has(self, name: str) -> bool:
         return self._message.get(name) is not None

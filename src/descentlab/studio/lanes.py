@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-QUICK = ("hello", "formula", "derivation", "field", "run", "anatomy", "copy")
+QUICK = ("hello", "formula", "derivation", "field", "run", "verdicts", "anatomy", "copy")
 SLOW = ("basins", "survey", "points", "export")
 KINDS = (*QUICK, *SLOW)
 SECONDS = {**dict.fromkeys(QUICK, 15.0), **dict.fromkeys(SLOW, 60.0)}

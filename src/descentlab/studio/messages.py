@@ -25,7 +25,7 @@ from descentlab.studio.pictures import answer_field
 from descentlab.studio.presets import PRESETS
 from descentlab.studio.problems import answer_derivation, answer_formula, problem_of
 from descentlab.studio.replies import Reply, reply
-from descentlab.studio.runs import answer_copy, answer_run
+from descentlab.studio.runs import answer_copy, answer_run, answer_verdicts
 from descentlab.studio.studies import answer_basins, answer_points, answer_survey
 
 Handler = Callable[[Ask, Objective | None], Reply]
@@ -133,6 +133,7 @@ HANDLERS: Mapping[str, Handler] = {
     "derivation": answer_derivation,
     "field": answer_field,
     "run": answer_run,
+    "verdicts": answer_verdicts,
     "anatomy": answer_anatomy,
     "basins": answer_basins,
     "survey": answer_survey,

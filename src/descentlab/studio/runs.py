@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -104,7 +105,8 @@ def call_of(given: Any, settings: dict[str, Any]) -> Call:
 
 
 def answer_run(ask: Ask, own: Objective | None) -> Reply:
-    """Run every optimizer from every start; all steps, and a verdict for each descent."""
+    """Run every optimizer from every start and return all steps. The verdicts are a message of their own: paths are
+    to be seen while they are being judged."""
     began = time.perf_counter()
     race = race_of(ask, own)
     # Compiling and running leave Python's lock: two optimizers at a time.
@@ -115,7 +117,7 @@ def answer_run(ask: Ask, own: Objective | None) -> Reply:
         )
     _prepare_more(race)
     # The same steps either way, so a verdict is about f itself: descent on −f would call its maxima minima.
-    judged = other if race.ascent and race.negate else runs
+    _recent.append((_content(ask), other if race.ascent and race.negate else runs))
     longest = max(int(run.taken.max()) for run in runs)
     kept = [run.points[:, : longest + 1] for run in runs]
     points = np.stack(kept)
@@ -124,7 +126,6 @@ def answer_run(ask: Ask, own: Objective | None) -> Reply:
     return reply(
         {
             "names": [run.optimizer for run in runs],
-            "verdicts": [[_verdict(run, i) for i in range(len(race.starts))] for run in judged],
             "K": longest,
             "apart": apart,
             "seconds": time.perf_counter() - began,
@@ -135,6 +136,23 @@ def answer_run(ask: Ask, own: Objective | None) -> Reply:
         rates=("f8", np.stack([run.learning_rates[:, :longest] for run in runs])),
         taken=("i4", np.stack([run.taken for run in runs])),
     )
+
+
+# The last races that were run, with what their messages said, for the verdicts that are asked for next.
+_recent: deque[tuple[dict[str, Any], list[Descent]]] = deque(maxlen=2)
+
+
+def _content(ask: Ask) -> dict[str, Any]:
+    return {name: given for name, given in ask.entries() if name not in ("kind", "id")}
+
+
+def answer_verdicts(ask: Ask, own: Objective | None) -> Reply:
+    """Return a verdict for each descent of a race, [optimizer][start]."""
+    content = _content(ask)
+    if not any(kept == content for kept, _ in _recent):
+        answer_run(ask, own)
+    runs = next(runs for kept, runs in reversed(_recent) if kept == content)
+    return reply({"verdicts": [[_verdict(run, i) for i in range(len(run.points))] for run in runs]})
 
 
 # Races already compiled for the other number of rows; past so many they are forgotten.

@@ -14,7 +14,7 @@ import { makeStudies } from "./studies.js";
 import { makeExports } from "./exports.js";
 import { makeTimeline } from "./timeline.js";
 
-const APP_WORKING = { formula: "reading", derivation: "deriving", field: "sampling", run: "descending", anatomy: "taking a step apart", basins: "mapping basins", survey: "surveying", points: "proving", copy: "writing", export: "drawing", hello: "starting" };
+const APP_WORKING = { formula: "reading", derivation: "deriving", field: "sampling", run: "descending", verdicts: "judging", anatomy: "taking a step apart", basins: "mapping basins", survey: "surveying", points: "proving", copy: "writing", export: "drawing", hello: "starting" };
 const APP_VIEWS = { both: "Map and surface", map: "Map", surface: "Surface" };
 const APP_SLICES = { "": "slice through …", middle: "the middle of the box", chosen: "the chosen end", best: "the best end", survey: "the survey's best" };
 const APP_PANELS = { steps: "Step by step", anatomy: "Anatomy of a step", studies: "Basins, survey, stationary points" };
@@ -75,6 +75,7 @@ function render({ model, el }) {
       if (reply.error) ctx.errors[kind] = reply.error;
       else {
         delete ctx.errors[kind];
+        if (kind === "run") reply.verdicts = appVerdicts(reply, ctx.data.run);
         ctx.data[kind] = reply;
       }
       ctx.invalidate();
@@ -95,14 +96,21 @@ function render({ model, el }) {
     const planar = dim === 2 ? { problem, heights, resolution: 128 } : { problem, plane, at, heights, resolution: 128 };
     if (dim === null) askOnce("field", { problem, heights, resolution: 128 });
     else askOnce("field", dim === 1 ? { problem } : planar);
-    if (dim !== null && starts.length && starts.every((p) => p.length === dim)) askOnce("run", ctx.race());
+    if (dim !== null && starts.length && starts.every((p) => p.length === dim)) askOnce("run", ctx.race(), judge);
   }
 
   function askOnce(kind, message, then) {
     const key = kind === "formula" ? JSON.stringify(message.problem) : JSON.stringify(message);
     if (asked[kind] === key) return;
     asked[kind] = key;
-    ctx.request(kind, message).then((reply) => reply && !reply.error && then?.(reply));
+    ctx.request(kind, message).then((reply) => reply && !reply.error && then?.(reply, message));
+  }
+
+  /** Ask for the verdicts of a run that is on the page already; until then it has those of the run before. */
+  async function judge(run, message) {
+    const reply = await ctx.request("verdicts", message);
+    if (!reply || reply.error || ctx.data.run !== run) return;
+    run.verdicts = reply.verdicts;
   }
 
   /** Once the problem is known: complete it, and have starts, plane and point that fit it. */
@@ -260,6 +268,15 @@ function render({ model, el }) {
     media.dark.removeEventListener("change", showTheme);
     root.remove();
   };
+}
+
+/** What stands for the verdicts of a run until they come: those of a run of the same shape, or blanks. */
+function appVerdicts({ shapes }, before) {
+  const [optimizers, starts] = shapes.taken;
+  const shape = (one) => `${one.taken}×${one.points[3]}`;
+  if (before && shape(before.shapes) === shape(shapes)) return before.verdicts;
+  const blank = { outcome: "…", sentence: "", advice: "", change: {}, evidence: {}, gradient_norm: null };
+  return Array.from({ length: optimizers }, () => Array(starts).fill(blank));
 }
 
 function appTabs(label, texts, choose) {

@@ -59,7 +59,7 @@ export function makeChips(ctx) {
     el,
     draw() {
       const { run } = ctx.data;
-      const now = [run, ctx.state.chosen, ctx.dark];
+      const now = [run, ctx.data.verdicts, ctx.state.chosen, ctx.dark];
       if (!run || now.every((thing, i) => thing === drawn[i])) return;
       // While one drags, only the words change: the chips keep their places and the focus.
       const focus = [...list.children].findIndex(hasFocus);

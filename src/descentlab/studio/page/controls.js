@@ -36,7 +36,7 @@ export function makeControls(ctx) {
   return {
     el,
     draw() {
-      const now = [ctx.state, ctx.data.run, ctx.data.formula, ctx.data.hello];
+      const now = [ctx.state, ctx.data.run, ctx.data.verdicts, ctx.data.formula, ctx.data.hello];
       if (drawn && now.every((thing, i) => thing === drawn[i])) return;
       drawn = now;
       parts.forEach((part) => part.draw());

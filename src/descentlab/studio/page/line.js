@@ -19,7 +19,7 @@ export function makeLine(ctx) {
   const field = () => (ctx.data.field?.dim === 1 ? ctx.data.field : null);
 
   function draw() {
-    const now = [ctx.state, ctx.data.field, ctx.data.run, ctx.data.points, ctx.data.survey, ctx.highlight, hover, ctx.dark, canvas.clientWidth, canvas.clientHeight];
+    const now = [ctx.state, ctx.data.field, ctx.data.run, ctx.data.verdicts, ctx.data.points, ctx.data.survey, ctx.highlight, hover, ctx.dark, canvas.clientWidth, canvas.clientHeight];
     if (el.hidden || !field() || now.every((thing, i) => thing === drawn[i])) return;
     const fitted = fitCanvas(canvas);
     if (!fitted) return;

@@ -26,7 +26,7 @@ export function makeMap(ctx) {
   };
 
   function draw() {
-    const now = [ctx.state, ctx.data.field, ctx.data.run, ctx.data.basins, ctx.data.points, ctx.data.survey, ctx.highlight, hover, ctx.dark, canvas.clientWidth, canvas.clientHeight];
+    const now = [ctx.state, ctx.data.field, ctx.data.run, ctx.data.verdicts, ctx.data.basins, ctx.data.points, ctx.data.survey, ctx.highlight, hover, ctx.dark, canvas.clientWidth, canvas.clientHeight];
     if (el.hidden || now.every((thing, i) => thing === drawn[i])) return;
     const fitted = fitCanvas(canvas);
     if (!fitted) return;
@@ -219,7 +219,7 @@ export function makeMap(ctx) {
       const { run } = ctx.data;
       const [a, b] = plane();
       const balls = (tracks?.paths ?? []).map(({ o, s }) => this.place(pathAt(run, o, s, a, ctx.state.k), pathAt(run, o, s, b, ctx.state.k)));
-      return { paths: tracks?.paths.length ?? 0, balls, basins: Boolean(basins()), found: mapFound(ctx).length };
+      return { drawn: tracks?.run === run, paths: tracks?.paths.length ?? 0, balls, basins: Boolean(basins()), found: mapFound(ctx).length };
     },
   };
 }
