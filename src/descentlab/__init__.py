@@ -101,8 +101,16 @@ def _door(home: str, name: str) -> property:
     return property(load, lambda package, module: None)
 
 
+def _package(name: str) -> property:
+    """Return a property that loads a subpackage whose names are used through it: `dl.models.retrain`."""
+    return property(lambda _: importlib.import_module(f"descentlab.{name}"), lambda package, module: None)
+
+
 sys.modules[__name__].__class__ = type(
-    "Package", (ModuleType,), {name: _door(home, name) for home, names in _HOMES.items() for name in names}
+    "Package",
+    (ModuleType,),
+    {name: _door(home, name) for home, names in _HOMES.items() for name in names}
+    | {name: _package(name) for name in ("models", "random_landscapes")},
 )
 
 ask_for_whole_loops()
