@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: descents, start-up, surveys and proofs, side by side with other ways; the studio.
+"""`python -m benchmarks`: descents, start-up, surveys and proofs, side by side with other ways; the studio; models.
 
 Every way descends from the same starts and must end at the same points, so that none computes something
 else. Then rounds are timed in which the ways take turns; a ratio is the median over the rounds of that
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import ceiling, dimensions, loop, proofs, scaling, startup, studio, surveys, ways
+from benchmarks import ceiling, dimensions, loop, models, proofs, scaling, startup, studio, surveys, ways
 from benchmarks.ways import Points, Way
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -200,12 +200,18 @@ def studio_part(_: int, __: bool) -> str:
     return "## The studio's page, in Chromium with software rendering\n\n" + studio.table()
 
 
+def models_part(rounds: int, _: bool) -> str:
+    """Return the section on retraining small networks."""
+    return "## Retraining small networks\n\n" + models.table(min(rounds, 3))
+
+
 PARTS = {
     "descent": descent_part,
     "startup": startup_part,
     "surveys": surveys_part,
     "proofs": proofs_part,
     "studio": studio_part,
+    "models": models_part,
 }
 
 

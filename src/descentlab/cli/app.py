@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from descentlab.cli import basins, catalogue, proofs, runs, studies, studio
+from descentlab.cli import basins, catalogue, models, proofs, runs, studies, studio
 
 app = typer.Typer(
     name="descentlab",
@@ -65,6 +65,8 @@ app.command("basins")(basins.basins)
 app.command("certify")(proofs.certify)
 app.command("minimize")(proofs.minimize)
 app.command("maximize")(proofs.maximize)
+app.command("retrain")(models.retrain)
+app.command("widen")(models.widen)
 app.command("studio")(studio.studio)
 app.command("landscapes")(catalogue.landscapes)
 app.command("optimizers")(catalogue.optimizers)

@@ -385,7 +385,7 @@ def _figures(found: Exploration) -> dict[str, Markup]:
     return {name: Markup(svg) for name, svg in pictures(found).items()}
 
 
-def _data(found: Exploration) -> Markup:
+def _data(found: Any) -> Markup:
     """Return everything as JSON that cannot end the element it stands in."""
     written = json.dumps(as_data(found), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(re.sub("[<>&]", lambda c: f"\\u{ord(c[0]):04x}", written))

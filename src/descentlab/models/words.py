@@ -1,0 +1,63 @@
+"""What an ensemble says, in plain sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from descentlab.wording import short
+
+if TYPE_CHECKING:
+    from descentlab.models.ensemble import Ensemble
+
+# As for surveys: "no problem" from this share of runs on.
+NO_PROBLEM = 0.95
+
+
+def percent(share: float) -> str:
+    """Write a share in percent, with what digits it has.
+
+    >>> percent(0.453), percent(1.0), percent(0.0004)
+    ('45.3 %', '100 %', '0.04 %')
+    """
+    return f"{100 * share:.3g} %"
+
+
+def sentence_of(e: Ensemble) -> str:
+    """Say how many runs solve the problem, where the others are, and which number of restarts that makes."""
+    said = [_found(e), _serious(e), _broken(e)]
+    return " ".join(part for part in said if part)
+
+
+def _found(e: Ensemble) -> str:
+    if not e.levels:
+        return f"All {e.runs:,} runs diverged: take a smaller learning rate."
+    low, high = e.share_interval
+    interval = f"(95 % interval {percent(low)} to {percent(high)})"
+    if e.solved is None:
+        what = f"come to the lowest loss found, {short(e.levels[0].loss)}"
+    else:
+        what = f"reach a loss of {short(e.solved)} or less"
+    return f"{percent(e.share_solved)} of {e.runs:,} runs {what} {interval}."
+
+
+def _serious(e: Ensemble) -> str:
+    if not e.levels:
+        return ""
+    share, restarts = e.share_solved, e.restarts_for(0.95)
+    if restarts is None:
+        return "Restarting does not help here; try a wider model, other steps or another learning rate."
+    if share >= NO_PROBLEM:
+        return "Where training begins hardly matters: don't worry about local minima here."
+    most = e.restarts_interval(0.95)[1]
+    upto = "" if most is None or most == restarts else f" (at most {most})"
+    others = [
+        level for level in e.levels if level.loss > (e.solved if e.solved is not None else e.levels[0].loss)
+    ]
+    stuck = ", ".join(f"{short(level.loss)} ({percent(level.share)})" for level in others[:4])
+    where = f" The others end at {stuck}{', …' if len(others) > 4 else ''}." if others else ""
+    return f"Retrain {restarts} times and keep the best: one succeeds with 95 %{upto}.{where}"
+
+
+def _broken(e: Ensemble) -> str:
+    broken = int(e.diverged.sum())
+    return f"{broken:,} diverged." if broken and e.levels else ""

@@ -1,0 +1,332 @@
+"""Many runs at once: each is what it would be alone, whatever stands beside it; and what cannot be trained is said."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import torch
+
+import descentlab as dl
+from descentlab.models.problem import run_seed
+from descentlab.models.retrain import retrain
+from descentlab.models.widen import widen
+
+torch.set_num_threads(1)
+
+LOSS = torch.nn.CrossEntropyLoss()
+_GENERATOR = np.random.default_rng(0)
+INPUTS = np.concatenate([_GENERATOR.normal(-1, 0.8, (24, 2)), _GENERATOR.normal(1, 0.8, (24, 2))])
+LABELS = np.repeat([0, 1], 24)
+DATA = INPUTS, LABELS
+
+
+def build() -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).double()
+
+
+def with_dropout() -> torch.nn.Module:
+    return torch.nn.Sequential(
+        torch.nn.Linear(2, 8), torch.nn.ReLU(), torch.nn.Dropout(0.5), torch.nn.Linear(8, 2)
+    )
+
+
+def flat(e: dl.models.Ensemble) -> np.ndarray:
+    return np.concatenate([value.reshape(e.runs, -1) for value in e.weights.values()], axis=1)
+
+
+def plain(run: int, steps: int, **settings: Any) -> tuple[float, np.ndarray]:
+    """One run by PyTorch's own loop."""
+    torch.manual_seed(run_seed(0, run))
+    module = build()
+    optimizer = torch.optim.Adam(module.parameters(), **settings)
+    x, y = torch.tensor(INPUTS), torch.tensor(LABELS)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        LOSS(module(x), y).backward()
+        optimizer.step()
+    weights = np.concatenate([p.detach().numpy().ravel() for p in module.parameters()])
+    return LOSS(module(x), y).item(), weights
+
+
+@pytest.mark.parametrize("engine", ["jax", "torch"])
+def test_a_run_is_what_pytorchs_own_loop_makes_of_it(engine: str) -> None:
+    e = retrain(build, LOSS, DATA, runs=5, steps=120, learning_rate=0.03, engine=engine)
+    assert e.engine == engine
+    for run in range(5):
+        loss, weights = plain(run, 120, lr=0.03)
+        # Both count in doubles; 120 steps let their rounding grow to some 1e-12.
+        assert e.final_losses[run] == pytest.approx(loss, rel=1e-9)
+        np.testing.assert_allclose(flat(e)[run], weights, rtol=1e-7, atol=1e-9)
+
+
+def test_the_best_model_is_an_ordinary_module_with_that_loss() -> None:
+    e = retrain(build, LOSS, DATA, runs=6, steps=50)
+    model = e.best_model()
+    assert isinstance(model, torch.nn.Sequential)
+    assert LOSS(model(torch.tensor(INPUTS)), torch.tensor(LABELS)).item() == pytest.approx(
+        np.nanmin(e.final_losses), rel=1e-12
+    )
+    model.load_state_dict({name: torch.as_tensor(value) for name, value in e.state_dict(0).items()})
+    assert LOSS(model(torch.tensor(INPUTS)), torch.tensor(LABELS)).item() == pytest.approx(
+        e.final_losses[0], rel=1e-12
+    )
+    with pytest.raises(dl.InputError, match="no run 6"):
+        e.state_dict(6)
+
+
+@pytest.mark.parametrize("order", ["same", "different"])
+def test_a_run_does_not_depend_on_those_beside_it(order: str) -> None:
+    """Dropout and shuffling included: with more runs the first ones are the same to the bit."""
+    settings: dict[str, Any] = {"epochs": 3, "batch_size": 16, "order": order, "seed": 3}
+    few = retrain(with_dropout, LOSS, DATA, runs=3, **settings)
+    many = retrain(with_dropout, LOSS, DATA, runs=300, **settings)
+    np.testing.assert_array_equal(flat(few), flat(many)[:3])
+    np.testing.assert_array_equal(few.losses, many.losses[:3])
+    assert len(np.unique(flat(many), axis=0)) == 300
+
+
+def test_batches_are_shuffled_alike_or_not() -> None:
+    """From equal first weights runs stay equal under the same order and part under different ones."""
+
+    def alike() -> torch.nn.Module:
+        module = build()
+        with torch.no_grad():
+            for p in module.parameters():
+                p.copy_(torch.linspace(-1, 1, p.numel(), dtype=torch.float64).reshape(p.shape))
+        return module
+
+    for order, distinct in (("same", 1), ("different", 8)):
+        e = retrain(alike, LOSS, DATA, runs=8, epochs=2, batch_size=8, order=order)
+        assert len(np.unique(flat(e), axis=0)) == distinct
+        assert e.steps == 12
+
+
+def test_an_epoch_sees_every_sample_once() -> None:
+    """On a loss that is linear in the data, one epoch at a fixed rate moves by the sum over all samples."""
+    inputs = np.arange(12.0)[:, None]
+
+    def loss(w: Any, x: Any, y: Any) -> Any:
+        return (w * x[:, 0]).mean() + 0 * y.sum()
+
+    e = retrain(
+        lambda key: jax.random.normal(key, ()), loss, (inputs, inputs[:, 0]),
+        runs=4, epochs=1, batch_size=3, optimizer="sgd", learning_rate=1.0,
+    )  # fmt: skip
+    first = np.array([e.problem.initial(run, 0)["weights"] for run in range(4)])
+    np.testing.assert_allclose(e.weights["weights"], first - inputs.sum() / 3, rtol=1e-6)
+
+
+def test_dropout_draws_for_each_run_and_rests_when_looked_at() -> None:
+    e = retrain(with_dropout, LOSS, DATA, runs=4, steps=5, seed=1)
+    for run in range(4):
+        model = e.model(run).eval()
+        x, y = torch.tensor(INPUTS, dtype=torch.float32), torch.tensor(LABELS)
+        assert LOSS(model(x), y).item() == pytest.approx(e.final_losses[run], rel=1e-5)
+
+
+def test_what_is_held_out_is_not_trained_on() -> None:
+    e = retrain(build, LOSS, DATA, runs=3, steps=40, held_out=0.25, seed=5)
+    assert e.data is not None
+    assert e.data.held_out is not None
+    rows = np.concatenate([e.data.inputs, e.data.held_out[0]])
+    assert len(e.data.held_out[0]) == 12
+    np.testing.assert_array_equal(np.sort(rows, axis=0), np.sort(INPUTS, axis=0))
+    model = e.model(1)
+    outputs = model(torch.tensor(e.data.held_out[0])).detach().numpy()
+    assert e.held_metrics["accuracy"][1] == (outputs.argmax(1) == e.data.held_out[1]).mean()
+    other = retrain(build, LOSS, (e.data.inputs, e.data.targets), runs=3, steps=40, seed=5)
+    np.testing.assert_array_equal(other.losses, e.losses)
+
+
+def test_a_store_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"steps": 20, "seed": 2, "store": tmp_path / "runs"}
+    e = retrain(build, LOSS, DATA, runs=300, steps=20, seed=2)
+    retrain(build, LOSS, DATA, runs=100, **settings)
+    kept = sorted((tmp_path / "runs").glob("*.npz"))
+    assert kept
+    kept[0].write_bytes(kept[0].read_bytes()[:100])  # as a machine that went off left it
+    resumed = retrain(build, LOSS, DATA, runs=300, **settings)
+    np.testing.assert_array_equal(flat(resumed), flat(e))
+    np.testing.assert_array_equal(resumed.losses, e.losses)
+    for name, changed in (
+        ("seed", {"seed": 3}),
+        ("steps", {"steps": 21}),
+        ("learning rates", {"learning_rate": 0.02}),
+        ("optimizer", {"optimizer": "sgd"}),
+    ):
+        with pytest.raises(dl.InputError, match=name):
+            retrain(build, LOSS, DATA, runs=4, **{**settings, **changed})
+    with pytest.raises(dl.InputError, match="data"):
+        retrain(build, LOSS, (INPUTS + 1e-9, LABELS), runs=4, **settings)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("dear")
+    with pytest.raises(dl.InputError, match="other files"):
+        retrain(build, LOSS, DATA, runs=4, steps=20, store=tmp_path / "other")
+
+
+@pytest.mark.slow
+def test_other_processes_train_the_same_runs() -> None:
+    e = retrain(build, LOSS, DATA, runs=300, steps=10)
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=_spawned()) as pool:
+        spread = retrain(build, LOSS, DATA, runs=300, steps=10, executor=pool)
+        np.testing.assert_array_equal(flat(spread), flat(e))
+        with pytest.raises(dl.InputError, match="module of their own"):
+            retrain(lambda: build(), LOSS, DATA, runs=4, steps=1, executor=pool)
+
+
+def _spawned() -> Any:
+    import multiprocessing
+
+    return multiprocessing.get_context("spawn")
+
+
+def test_a_run_whose_numbers_break_ends_and_the_others_go_on() -> None:
+    """Every third run begins where the gradient of w⁴ throws it out of all bounds."""
+
+    def begin(key: Any) -> Any:
+        return jax.random.uniform(key, (), minval=0.0, maxval=30.0)
+
+    e = retrain(begin, lambda w: w**4, runs=60, steps=200, optimizer="sgd", learning_rate=0.001)
+    first = np.array([e.problem.initial(run, 0)["weights"] for run in range(60)])
+    # A step goes from w to w (1 − 0.004 w²): it grows without end from w² > 500 on.
+    np.testing.assert_array_equal(e.diverged, first**2 > 500)
+    assert np.isnan(e.final_losses[e.diverged]).all()
+    assert (e.final_losses[~e.diverged] < 1.0).all()
+    assert (e.taken[e.diverged] < 20).all()
+    assert e.outcomes["diverged"] == e.diverged.sum()
+    assert f"{e.diverged.sum()} diverged" in e.sentence
+
+
+def test_levels_shares_and_restarts_count_runs() -> None:
+    """(w² − 1)² + w/4 has its lower minimum on the left, and half of all starts reach it."""
+
+    def loss(w: Any) -> Any:
+        return ((w**2 - 1) ** 2 + w / 4).sum()
+
+    e = retrain(lambda key: jax.random.uniform(key, (1,), minval=-2.0, maxval=2.0), loss, runs=400,
+                optimizer="sgd", learning_rate=0.02, steps=400)  # fmt: skip
+    assert len(e.levels) == 2
+    assert [level.runs for level in e.levels] == np.bincount(e.level_of).tolist()
+    left = e.weights["weights"][:, 0] < 0
+    np.testing.assert_array_equal(e.is_solved, left)
+    assert e.share_interval[0] < left.mean() < e.share_interval[1]
+    assert e.restarts_for(0.95) == int(np.ceil(np.log(0.05) / np.log(1 - left.mean())))
+    assert e.best_of(1)[()] == pytest.approx(e.final_losses.mean())
+    assert e.outcomes == {"minimum": 400}
+    roots = np.roots([4, 0, -4, 0.25])
+    curvature = 12 * roots[np.argmin(roots)] ** 2 - 4
+    assert e.endings.smallest[left] == pytest.approx(curvature, rel=1e-4)
+    assert len(np.unique(e.distinct("weights"))) == 2
+
+
+def test_hidden_units_in_another_order_are_the_same_solution() -> None:
+    e = retrain(build, LOSS, DATA, runs=4, steps=30)
+    order, signs = np.array([2, 0, 3, 1]), np.array([1.0, -1.0, -1.0, 1.0])
+    weights = {name: value.copy() for name, value in e.weights.items()}
+    weights["0.weight"][1] = (weights["0.weight"][0] * signs[:, None])[order]
+    weights["0.bias"][1] = (weights["0.bias"][0] * signs)[order]
+    weights["2.weight"][1] = (weights["2.weight"][0] * signs)[:, order]
+    weights["2.bias"][1] = weights["2.bias"][0]
+    from dataclasses import replace
+
+    mixed = replace(e, weights=weights)
+    assert mixed.distinct("weights").tolist() == [0, 0, 1, 2]
+    assert mixed.distinct("function")[:2].tolist() == [0, 0]
+
+
+def test_widening_compares_costs() -> None:
+    """w runs solve with chance 1 − 2⁻ʷ: a unit helps if any of them begins on the right side."""
+
+    def of_width(width: int) -> Any:
+        return lambda key: jax.random.uniform(key, (width,), minval=-1.0, maxval=1.0)
+
+    def loss(w: Any) -> Any:
+        return ((jax.nn.relu(w).sum() - 1) ** 2) / 2
+
+    found = widen(of_width, loss, widths=(1, 2, 6), runs=2000, optimizer="sgd", learning_rate=0.1, steps=200)
+    for width, (low, high) in zip(found.widths, found.share_intervals, strict=True):
+        assert low <= 1 - 0.5**width <= high
+    assert found.restarts[0] == 5
+    assert found.costs[0] == pytest.approx(5 * 200)
+    assert found.cheapest == 1 + int(np.argmin(found.costs / np.array([1, 1, 1]))) or found.cheapest in (1, 2)
+    assert str(found.cheapest) in found.sentence
+
+
+def test_progress_is_told() -> None:
+    seen: list[tuple[int, float]] = []
+    retrain(build, LOSS, DATA, runs=600, steps=2, progress=lambda done, share: seen.append((done, share)))
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+    assert seen[-1][0] == 600
+    assert all(0 <= share <= 1 for _, share in seen)
+
+
+class _Branching(torch.nn.Module):
+    """Looks at its data, so that it cannot be translated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = torch.nn.Linear(2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x) * torch.special.i0(x.sum(1, keepdim=True) * 0)
+
+
+def test_what_jax_cannot_be_given_pytorch_trains_and_says_why() -> None:
+    e = retrain(_Branching, LOSS, DATA, runs=3, steps=10)
+    assert e.engine == "torch"
+    assert "i0" in e.reason
+    assert (e.losses[:, -1] < e.losses[:, 0]).all()
+    with pytest.raises(dl.InputError, match="i0"):
+        retrain(_Branching, LOSS, DATA, runs=3, steps=10, engine="jax")
+    with pytest.raises(dl.InputError, match="one model at a time"):
+        e.endings  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"build": torch.nn.Linear(2, 2)}, "finished module"),
+        ({"build": lambda: "model"}, "returned a str"),
+        ({"build": torch.nn.Identity}, "no weights"),
+        ({"build": lambda: torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))}, "running statistics"),
+        ({"build": lambda: torch.nn.LazyLinear(2)}, "lazy"),
+        ({"build": lambda: torch.nn.Linear(3, 2)}, "do not take this data"),
+        ({"loss": torch.nn.CrossEntropyLoss(reduction="none")}, "one number"),
+        ({"loss": "mse"}, "function of"),
+        ({"data": (INPUTS, LABELS[:5])}, "one target for each input"),
+        ({"data": (INPUTS * np.nan, LABELS)}, "NaN"),
+        ({"data": (INPUTS[:0], LABELS[:0])}, "no sample"),
+        ({"data": None}, "trained on data"),
+        ({"data": 7}, "pair"),
+        ({"held_out": 1.5}, "between 0 and 1"),
+        ({"runs": 0}, "between 1"),
+        ({"runs": 10**6, "build": lambda: torch.nn.Linear(2, 20_000)}, "GiB"),
+        ({"steps": None}, "either steps"),
+        ({"epochs": 3}, "either steps"),
+        ({"batch_size": 49}, "batch_size"),
+        ({"order": "random"}, "different"),
+        ({"optimizer": "adm"}, "Did you mean 'adam'"),
+        ({"optimizer": "lbfgs"}, "line search"),
+        ({"momentm": 0.9, "optimizer": "sgd"}, "momentum"),
+        ({"learning_rate": -1.0}, "learning rate"),
+        ({"engine": "tensorflow"}, "torch"),
+        ({"executor": 3}, "executor"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_is_said(changes: dict[str, Any], words: str) -> None:
+    given: dict[str, Any] = {"build": build, "loss": LOSS, "data": DATA, "runs": 2, "steps": 2, **changes}
+    with pytest.raises(dl.InputError, match=words):
+        retrain(**given)
+
+
+def test_a_dataset_is_read() -> None:
+    pairs = torch.utils.data.TensorDataset(torch.tensor(INPUTS), torch.tensor(LABELS))
+    np.testing.assert_array_equal(
+        retrain(build, LOSS, pairs, runs=2, steps=5).losses,
+        retrain(build, LOSS, DATA, runs=2, steps=5).losses,
+    )
