@@ -30,7 +30,19 @@ from descentlab.cli.read import (
 )
 from descentlab.errors import InputError
 
-COMMANDS = ("explore", "derive", "descend", "ascend", "sweep", "survey", "basins", "landscapes", "optimizers")
+COMMANDS = (
+    "explore",
+    "derive",
+    "descend",
+    "ascend",
+    "sweep",
+    "survey",
+    "basins",
+    "landscapes",
+    "optimizers",
+    "retrain",
+    "widen",
+)
 BOWL = ["3x^2 - 3x + 4", "--domain", "x=-2:2"]
 
 Run = Callable[..., tuple[int, str, str]]
@@ -373,7 +385,7 @@ def test_json_has_the_python_field_names(run: Run) -> None:
     assert np.array(data["points"])[:, :, 0] == pytest.approx(
         np.array([[0, 1.2, -0.48], [2, -1.6, 3.44]]), abs=1e-12
     )
-    assert set(data["verdicts"][0]) == {"outcome", "evidence", "sentence", "advice"}
+    assert set(data["verdicts"][0]) == {"outcome", "evidence", "sentence", "advice", "change"}
 
 
 def test_json_of_the_other_commands(run: Run) -> None:

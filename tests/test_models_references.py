@@ -39,22 +39,27 @@ def in_double(call: Callable[..., Any], *values: Any) -> Any:
         return jax.tree.map(np.asarray, call(*values))
 
 
+@functools.cache
+def compiled(problem: StudentTeacher) -> Any:
+    """Return value, gradient and Hessian of a matrix of weights."""
+    import jax
+
+    def loss(w: Any) -> Any:
+        return problem.loss({"students": w})
+
+    return jax.jit(lambda w: (loss(w), jax.grad(loss)(w), jax.hessian(loss)(w)))
+
+
 def loss_of(problem: StudentTeacher, w: Array) -> float:
-    return float(in_double(problem.loss, {"students": w}))
+    return float(in_double(compiled(problem), w)[0])
 
 
 def gradient_of(problem: StudentTeacher, w: Array) -> Array:
-    import jax
-
-    found: Array = in_double(jax.grad(problem.loss), {"students": w})["students"]
-    return found
+    return np.asarray(in_double(compiled(problem), w)[1], np.float64)
 
 
 def hessian_of(problem: StudentTeacher, w: Array) -> Array:
-    import jax
-
-    found: Array = in_double(jax.hessian(problem.loss), {"students": w})["students"]["students"]
-    return found.reshape(w.size, w.size)
+    return np.asarray(in_double(compiled(problem), w)[2], np.float64).reshape(w.size, w.size)
 
 
 # --- student and teacher: the loss ---
@@ -176,6 +181,16 @@ def test_the_teacher_in_any_order_is_the_isolated_global_minimum(k: int) -> None
     assert problem.is_global(found.losses).all()
 
 
+def test_first_weights_are_xaviers() -> None:
+    import jax
+
+    problem = student_teacher(80, 120)
+    w = in_double(problem.initialize, jax.random.key(0))["students"]
+    assert w.shape == (120, 80)
+    # The mean square of m numbers of variance 2/(n + k) varies by its √(2/m)-th part: four times that.
+    assert (w**2).mean() == pytest.approx(2 / 200, rel=4 * math.sqrt(2 / w.size))
+
+
 def test_student_teacher_says_what_it_takes() -> None:
     for bad in (0, -1, 2.5, True, "6"):
         with pytest.raises(InputError, match="whole number of at least 1"):
@@ -239,7 +254,7 @@ def check_levels(problem: StudentTeacher, e: Ensemble, runs: NDArray[np.int64]) 
     assert found.is_minimum.all()
 
 
-@pytest.mark.parametrize(("k", "runs"), [(6, 200), (8, 200)])
+@pytest.mark.parametrize(("k", "runs"), [(6, 64), (8, 128)])
 def test_spurious_shares_are_the_published_ones(k: int, runs: int) -> None:
     check_share(k, k, runs, PUBLISHED[k])
 
@@ -256,7 +271,7 @@ def test_one_more_student_makes_spurious_minima_rare() -> None:
 
 
 def test_descent_has_converged_and_ends_at_certified_spurious_minima() -> None:
-    problem, e = taught(8, 8, 200)
+    problem, e = taught(8, 8, 128)
     spurious = ~problem.is_global(e.final_losses)
     assert spurious.sum() >= 10
     found = polish(problem.loss, {"students": e.weights["students"][spurious]})

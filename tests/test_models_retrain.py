@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -330,3 +332,19 @@ def test_a_dataset_is_read() -> None:
         retrain(build, LOSS, pairs, runs=2, steps=5).losses,
         retrain(build, LOSS, DATA, runs=2, steps=5).losses,
     )
+
+
+def test_endings_of_many_chunks_are_judged() -> None:
+    """In a process of its own: threads in JAX's eigh once waited for each other for ever."""
+    program = (
+        "import jax\n"
+        "from descentlab.models.retrain import retrain\n"
+        "e = retrain(lambda key: jax.random.uniform(key, (3,), minval=-2.0, maxval=2.0),"
+        " lambda w: ((w**2 - 1) ** 2).sum(), runs=400,"
+        " optimizer='sgd', learning_rate=0.05, steps=300)\n"
+        "print(e.outcomes)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "{'minimum': 400}\n"

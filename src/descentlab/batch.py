@@ -22,8 +22,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from descentlab.engine import TAIL, Ends, Progress, Rows, by_row, compiled, record
-from descentlab.loop import Limits, Loop, Method, Row, State, limits_of, make_loop
+from descentlab.engine import (
+    TAIL,
+    Ends,
+    Numbers,
+    Progress,
+    Rows,
+    bare,
+    by_row,
+    compiled,
+    record,
+    traced,
+    traced_loop,
+)
+from descentlab.loop import Limits, Loop, Method, Row, State, limits_of
 from descentlab.small import run_small
 
 Array = NDArray[np.float64]
@@ -113,13 +125,14 @@ def _run_queue(
 
     limits = limits_of(methods[0], tolerance)
     with jax.enable_x64(True):
-        logs = _batch_loop(methods, queue)(
+        logs = _batch_loop(tuple(map(bare, methods)), queue)(
             tuple(pad(parts[0].starts[:, i]) for i in range(dim)),
             tuple(pad(rows.rates) for rows in parts),
             pad(parts[0].steps, np.int32),
             np.int32(count),
             np.int32(tail),
             limits,
+            tuple(map(traced, methods)),
         )
         found = []
         for method, rows, (row, states) in zip(methods, parts, logs, strict=True):
@@ -146,8 +159,8 @@ def _finish(method: Method, rows: Rows, states: State, limits: Limits, tail: int
         row = Row(rows.rates[at].astype(method.precision), steps, steps)
         import jax
 
-        seen, after = _last_steps(method, tail, size)(
-            jax.tree.map(lambda leaf, at=at: leaf[at], states), row, limits
+        seen, after = _last_steps(bare(method), tail, size)(
+            jax.tree.map(lambda leaf, at=at: leaf[at], states), row, limits, traced(method)
         )
         out = slice(first, first + len(here))
         tails[out], rates[out] = by_row(seen, len(here), dim)
@@ -192,20 +205,27 @@ def _once(compile_: Callable[..., Any]) -> Callable[..., Any]:
 
 @_once
 def _batch_loop(methods: tuple[Method, ...], queue: int) -> Any:
-    """Compile the batch loop for each method: (starts, rates, steps, count, tail, limits) → logs."""
-    loops = [make_loop(method) for method in methods]
+    """Compile the batch loop for bare methods: (starts, rates, steps, count, tail, limits, numbers) → logs."""
     slots = slots_of(queue)
 
-    def run(starts: Any, rates: Any, steps: Any, count: Any, tail: Any, limits: Limits) -> Any:
+    def run(
+        starts: Any,
+        rates: Any,
+        steps: Any,
+        count: Any,
+        tail: Any,
+        limits: Limits,
+        numbers: tuple[Numbers, ...],
+    ) -> Any:
         return [
-            _through_slots(loop, method, slots, starts, r, steps, count, tail, limits)
-            for loop, method, r in zip(loops, methods, rates, strict=True)
+            _through_slots(traced_loop(method, own), method, slots, starts, r, steps, count, tail, limits)
+            for method, own, r in zip(methods, numbers, rates, strict=True)
         ]
 
     dim, zero = methods[0].objective.dim, np.int32(0)
     numbers, steps = np.empty(queue, methods[0].precision), np.empty(queue, np.int32)
     given = (numbers,) * dim, (numbers,) * len(methods), steps, zero, zero, limits_of(methods[0], None)
-    return compiled(run).lower(*given).compile()
+    return compiled(run).lower(*given, tuple(map(traced, methods))).compile()
 
 
 def _through_slots(
@@ -311,16 +331,17 @@ def _like(flags: Any, leaf: Any) -> Any:
 
 @_once
 def _last_steps(method: Method, tail: int, rows: int) -> Any:
-    """Compile `tail` recorded steps: (states, row, limits) → what `record` saw, steps taken."""
+    """Compile `tail` recorded steps: (states, row, limits, numbers) → what `record` saw, steps taken."""
     import jax
 
-    loop = make_loop(method)
     slots = slots_of(rows)
 
-    def run(states: State, row: Row, limits: Limits) -> Any:
+    def run(states: State, row: Row, limits: Limits, numbers: Numbers) -> Any:
+        loop = traced_loop(method, numbers)
         cut = jax.tree.map(lambda a: a.reshape(-1, slots, *a.shape[1:]), (states, row))
         return jax.lax.map(lambda block: record(block[0], block[1], limits, tail, loop), cut)
 
     numbers, steps = np.empty(rows, method.precision), np.empty(rows, np.int32)
-    states = jax.eval_shape(loop.init, (numbers,) * method.objective.dim)
-    return compiled(run).lower(states, Row(numbers, steps, steps), limits_of(method, None)).compile()
+    own = traced(method)
+    states = jax.eval_shape(traced_loop(method, own).init, (numbers,) * method.objective.dim)
+    return compiled(run).lower(states, Row(numbers, steps, steps), limits_of(method, None), own).compile()

@@ -75,7 +75,7 @@ def run_all(method: Method, rows: Rows, tolerance: float | None) -> Trace:
     longest = int(rows.steps.max(initial=0))
     count, dim = rows.starts.shape
     size = next((c for c in CALLS if count <= c), CALLS[-1])
-    run, traced = _recorded(_bare(method), _padded_length(longest)), _traced(method)
+    run, numbers = _recorded(bare(method), _padded_length(longest)), traced(method)
     dtype, limits = np.dtype(method.precision), limits_of(method, tolerance)
 
     def one(first: int) -> tuple[Any, ...]:
@@ -87,7 +87,7 @@ def run_all(method: Method, rows: Rows, tolerance: float | None) -> Trace:
 
         starts = tuple(pad(rows.starts[:, i]) for i in range(dim))
         with jax.enable_x64(True):
-            seen, taken = run(starts, pad(rows.rates), pad(rows.steps, np.int32), limits, *traced)
+            seen, taken = run(starts, pad(rows.rates), pad(rows.steps, np.int32), limits, numbers)
         points, rates = by_row(seen, size - padding, dim)
         counts = np.asarray(taken).reshape(-1)[: size - padding].astype(np.int64)
         return points[:, : longest + 1], rates[:, :longest], counts
@@ -121,14 +121,27 @@ def _padded_length(steps: int) -> int:
     return power * 3 // 4 if steps <= power * 3 // 4 else power
 
 
-def _bare(method: Method) -> Method:
+def bare(method: Method) -> Method:
     """Return the method without the numbers that JAX traces, so that others compile nothing again."""
     return replace(method, optimizer=method.optimizer.bare, rate=replace(method.rate, decay=1.0))
 
 
-def _traced(method: Method) -> tuple[tuple[Any, ...], Any]:
-    """Return those numbers: the optimizer's parameters, and the decay of the learning rate."""
+# The optimizer's parameters, and the decay of the learning rate.
+Numbers = tuple[tuple[Any, ...], Any]
+
+
+def traced(method: Method) -> Numbers:
+    """Return those numbers."""
     return method.optimizer.values(method.precision), np.dtype(method.precision).type(method.rate.decay)
+
+
+def traced_loop(method: Method, numbers: Numbers) -> Loop:
+    """Return the loop of a bare method with its numbers, which JAX may be tracing.
+
+    All that is compiled has them as arguments, records or not: as constants they would be rounded differently.
+    """
+    parameters, decay = numbers
+    return make_loop(replace(method, rate=replace(method.rate, decay=decay)), parameters)
 
 
 @functools.lru_cache(maxsize=256)
@@ -136,10 +149,8 @@ def _recorded(method: Method, length: int) -> Any:
     """Compile: every step recorded."""
     import jax
 
-    def blocks(
-        starts: Any, rates: Any, steps: Any, limits: Limits, parameters: tuple[Any, ...], decay: Any
-    ) -> Any:
-        loop = make_loop(replace(method, rate=replace(method.rate, decay=decay)), parameters)
+    def blocks(starts: Any, rates: Any, steps: Any, limits: Limits, numbers: Numbers) -> Any:
+        loop = traced_loop(method, numbers)
 
         def block(starts: Any, rates: Any, steps: Any) -> Any:
             return record(loop.init(starts), Row(rates, steps, steps), limits, length, loop)

@@ -251,8 +251,10 @@ class ChosenOptimizer:
         return self if self.row is None else ChosenOptimizer(self.row.name, self.row)
 
     def values(self, dtype: Any) -> tuple[Any, ...]:
-        """The parameters' values as scalars of `dtype`, to be traced."""
-        return tuple(np.dtype(dtype).type(value) for _, value in self.parameters)
+        """The parameters' values as scalars of `dtype`, to be traced; the defaults of a bare optimizer."""
+        given = dict(self.parameters)
+        parameters = () if self.row is None else self.row.parameters
+        return tuple(np.dtype(dtype).type(given.get(p.name, p.default)) for p in parameters)
 
     @property
     def searches(self) -> bool:

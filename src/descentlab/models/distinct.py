@@ -67,6 +67,8 @@ def canonical_weights(e: Ensemble) -> Array:
 
 def _hidden_layers(module: Any) -> list[tuple[str, str, bool]]:
     """Return pairs of neighbouring Linear layers with nothing but an activation between, and whether it is odd."""
+    if module is None:  # a model in JAX
+        return []
     import torch
 
     if not isinstance(module, torch.nn.Sequential):
@@ -97,12 +99,10 @@ def _is_elementwise(part: Any) -> bool:
 def _numbered(points: Array, tolerance: float, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Number the points so that those within `tolerance` of the first of a number share it, −1 for those left out."""
     numbers = np.full(len(points), -1)
-    found: list[Array] = []
-    for i in np.flatnonzero(kept):
-        apart = np.abs(np.array(found) - points[i]).max(axis=1) if found else np.empty(0)
-        if found and apart.min() <= tolerance:
-            numbers[i] = int(np.argmin(apart))
-        else:
-            numbers[i] = len(found)
-            found.append(points[i])
+    left = np.flatnonzero(kept)
+    count = 0
+    while left.size:
+        same = np.abs(points[left] - points[left[0]]).max(axis=1) <= tolerance
+        numbers[left[same]] = count
+        left, count = left[~same], count + 1
     return numbers

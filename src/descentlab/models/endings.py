@@ -8,7 +8,6 @@ not polished: for them the gradient and the extreme eigenvalues that Lanczos' me
 from __future__ import annotations
 
 import functools
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descentlab.models.problem import Problem, Weights
-from descentlab.models.spread import cores
 
 if TYPE_CHECKING:
     from descentlab.models.ensemble import Ensemble
@@ -98,10 +96,8 @@ def judge_runs(e: Ensemble, first: Weights) -> Endings:
             seen = look(begin, end, inputs, targets)
         return {name: np.asarray(value)[: e.runs - first] for name, value in seen.items()}
 
-    firsts = range(0, e.runs, TOGETHER)
-    parts = [some(firsts[0])]  # compiles, once
-    with ThreadPoolExecutor(cores()) as pool:
-        parts += pool.map(some, firsts[1:])
+    # One after the other: two threads in JAX's eigh at once wait for each other for ever.
+    parts = [some(first) for first in range(0, e.runs, TOGETHER)]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     with np.errstate(invalid="ignore"):  # a run that diverged has no losses to compare
         drop, left = found["begun"] - found["ended"], found["ended"] - found["limit"]

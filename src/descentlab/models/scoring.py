@@ -25,7 +25,9 @@ def scores(
     if problem.module is not None:
         import jax
 
-        measures = {name: jax.jit(jax.vmap(one, (0, None))) for name, one in metrics_for(loss, targets).items()}
+        measures = {
+            name: jax.jit(jax.vmap(one, (0, None))) for name, one in metrics_for(loss, targets).items()
+        }
         for outputs in _outputs(problem, weights, inputs):
             for name, measure in measures.items():
                 with jax.enable_x64(True):

@@ -56,9 +56,9 @@ class Widening:
         return np.asarray(np.array(restarts) * self.work_a_run)
 
     @property
-    def cheapest(self) -> int:
-        """The width at which a solution costs least."""
-        return self.widths[int(np.argmin(self.costs))]
+    def cheapest(self) -> int | None:
+        """The width at which a solution costs least, None where no run at any width found one."""
+        return self.widths[int(np.argmin(self.costs))] if np.isfinite(self.costs).any() else None
 
     @property
     def sentence(self) -> str:
