@@ -8,6 +8,7 @@ not polished: for them the gradient and the extreme eigenvalues that Lanczos' me
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,11 @@ NEAR = 0.1
 GROWN = 1.5
 # They grow while training if the second half makes them this many times as long.
 LONGER = 1.05
+# Between one Newton step and the next an eigenvalue changes by no more than this share near a root where it is not
+# zero. Near a root where it is, it falls to 1/2 (order 3), 4/9 (order 4) or less of what it was.
+STEADY = 0.25
+# What Lanczos' method cannot have missed: with this certainty, from a random first vector.
+DOUBT = 1e-3
 # A run creeps if no more than this share of what the loss had fallen is left to fall.
 CREEP = 0.05
 
@@ -103,13 +109,21 @@ def judge_runs(e: Ensemble, first: Weights) -> Endings:
         drop, left = found["begun"] - found["ended"], found["ended"] - found["limit"]
     vanished = found["slope_there"] <= VANISHED * np.maximum(found["slope_first"], LEAST_SLOPE)
     size = np.maximum(np.abs(found["largest"]), np.abs(found["smallest"]))
+    steady = np.abs(found["next"] - found["smallest"]) <= STEADY * np.abs(found["smallest"])
     curved = np.select(
-        [found["smallest"] > FLAT * size, found["smallest"] < -FLAT * size], ["minimum", "saddle"], "flat"
+        [steady & (found["lower"] > FLAT * size), steady & (found["smallest"] < -FLAT * size)],
+        ["minimum", "saddle"],
+        "flat",
     )
-    here = vanished & (found["moved"] <= NEAR)
-    creeps = (found["grown"] >= GROWN) & (left <= CREEP * np.abs(drop))
+    little = left <= CREEP * np.abs(drop)
+    here = vanished & (found["moved"] <= NEAR) & little
+    # What stalls has no finite minimum to go to.
+    endless = ~(vanished & (curved == "minimum"))
+    creeps = (found["grown"] >= GROWN) & little
     outcomes = np.select(
-        [e.diverged, here, creeps | _stalled(e)], ["diverged", curved, "stalling"], "not_converged"
+        [e.diverged, here, endless & (creeps | _stalled(e))],
+        ["diverged", curved, "stalling"],
+        "not_converged",
     )
     return Endings(
         outcomes,
@@ -142,58 +156,111 @@ def _flat(problem: Problem, weights: Any) -> tuple[Any, Any]:
 
 @functools.lru_cache(16)
 def _dense(problem: Problem) -> Any:
+    """Return what looks at runs: Newton's method in NumPy, on derivatives by JAX.
+
+    XLA's own eigh waits inside for threads of the pool it runs on: two programs with it at once wait for ever.
+    """
     import jax
-    import jax.numpy as jnp
 
     assert problem.loss is not None
     loss = problem.loss
     is_small = problem.size <= SMALL
-    far = FAR if is_small else NEAR
 
-    def one(first: Any, last: Any, inputs: Any, targets: Any) -> Any:
-        begin, _ = _flat(problem, first)
-        end, whole = _flat(problem, last)
+    def derivatives(x: Any, weights: Any, inputs: Any, targets: Any) -> Any:
+        _, whole = _flat(problem, weights)
 
         def f(w: Any) -> Any:
             return loss(whole(w), inputs, targets, None)
 
-        slope, hessian = jax.grad(f), jax.hessian(f)
+        return f(x), jax.grad(f)(x), jax.hessian(f)(x)
 
-        length, enough = (
-            jnp.linalg.norm(end),
-            VANISHED * jnp.maximum(jnp.linalg.norm(slope(begin)), LEAST_SLOPE),
+    vectors = jax.jit(jax.vmap(lambda weights: _flat(problem, weights)[0]))
+    batch = _over_runs(derivatives, TOGETHER if is_small else 1)
+    first_look = jax.jit(
+        jax.vmap(
+            lambda x, weights, inputs, targets: jax.value_and_grad(
+                lambda w: loss(_flat(problem, weights)[1](w), inputs, targets, None)
+            )(x),
+            in_axes=(0, 0, None, None),
         )
+    )
 
-        def goes_on(now: Any) -> Any:
-            w, _, damping, k, g = now
-            near = jnp.linalg.norm(w - end) <= far * length
-            return near & (k < NEWTON_STEPS) & (jnp.linalg.norm(g) > enough) & (damping < MOST_DAMPING)
+    def look(first: Weights, last: Weights, inputs: Any, targets: Any) -> dict[str, Array]:
+        begin, end = np.asarray(vectors(first)), np.asarray(vectors(last))
+        begun, slope = map(np.asarray, first_look(begin, first, inputs, targets))
+        slope_first = np.linalg.norm(slope, axis=1)
 
-        def step(now: Any) -> Any:
-            """Take one damped Newton step, if it goes down; else only damp more."""
-            w, value, damping, k, g = now
-            eigenvalues, vectors = jnp.linalg.eigh(hessian(w))
-            lift = jnp.maximum(-eigenvalues[0], 0.0) + damping
-            move = vectors @ ((vectors.T @ g) / (eigenvalues + lift))
-            move = move * jnp.minimum(1.0, STRIDE * (1 + jnp.linalg.norm(w)) / jnp.linalg.norm(move))
-            there = f(w - move)
-            better = there < value
-            damping = jnp.where(better, jnp.maximum(damping / 5, 1e-13), damping * 4)
-            w, value = jnp.where(better, w - move, w), jnp.where(better, there, value)
-            return w, value, damping, k + 1, slope(w)
+        def at(x: Array) -> tuple[Array, ...]:
+            return tuple(np.asarray(part) for part in batch(x, last, inputs, targets))
 
-        begun = (end, f(end), jnp.asarray(1e-3), 0, slope(end))
-        w, limit, *_ = jax.lax.while_loop(goes_on, step, begun)
-        eigenvalues = jnp.linalg.eigvalsh(hessian(w))
-        return {
-            "begun": f(begin), "ended": f(end), "limit": limit,
-            "slope_first": jnp.linalg.norm(slope(begin)), "slope_last": jnp.linalg.norm(slope(end)),
-            "slope_there": jnp.linalg.norm(slope(w)),
-            "smallest": eigenvalues[0], "largest": eigenvalues[-1],
-            "moved": jnp.linalg.norm(w - end) / length, "grown": jnp.linalg.norm(w) / length,
-        }  # fmt: skip
+        enough = VANISHED * np.maximum(slope_first, LEAST_SLOPE)
+        with np.errstate(over="ignore"):
+            length = np.maximum(np.linalg.norm(end, axis=1), np.linalg.norm(begin, axis=1))
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # runs that diverged are looked at too, for nothing
+            found = _newton(at, end, enough, (FAR if is_small else NEAR) * length)
+            moved = np.linalg.norm(found.pop("x") - end, axis=1)
+            return {
+                **found, "begun": begun, "slope_first": slope_first,
+                "moved": moved / np.maximum(length, 1e-300),
+                "grown": found["length"] / np.maximum(np.linalg.norm(end, axis=1), 1e-300),
+            }  # fmt: skip
 
-    return _over_runs(one, TOGETHER if is_small else 1)
+    return look
+
+
+def _newton(at: Any, x: Array, enough: Array, far: Array) -> dict[str, Array]:
+    """Go down from x by damped Newton steps, each run until its gradient vanishes or it is far away."""
+    start, here = x, at(x)
+    ended, slope_last = here[0], np.linalg.norm(here[1], axis=1)
+    damping = np.full(len(x), 1e-3)
+    for _ in range(NEWTON_STEPS):
+        value, slope, hessian = here
+        steep = np.linalg.norm(slope, axis=1)
+        open_ = (steep > enough) & (np.linalg.norm(x - start, axis=1) <= far) & (damping < MOST_DAMPING)
+        open_ &= np.isfinite(hessian).all(axis=(1, 2))
+        if not open_.any():
+            break
+        eigenvalues, vectors = np.linalg.eigh(np.where(open_[:, None, None], hessian, 0.0))
+        slope, steep = np.where(open_[:, None], slope, 0.0), np.where(open_, steep, 0.0)
+        scale = np.maximum(np.abs(eigenvalues).max(axis=1), steep)  # the slope's where all is flat
+        lift = np.maximum(-eigenvalues[:, 0], 0.0) + damping * scale
+        along = np.einsum("rij,ri->rj", vectors, slope)
+        move = np.einsum("rij,rj->ri", vectors, along / np.maximum(eigenvalues + lift[:, None], 1e-300))
+        size = np.linalg.norm(move, axis=1)
+        stride = STRIDE * (1 + np.linalg.norm(x, axis=1))
+        move *= np.minimum(1.0, np.where(open_, stride, 1.0) / np.maximum(size, 1e-300))[:, None]
+        trial = np.where(open_[:, None], x - move, x)
+        there = at(trial)
+        # Near a minimum the loss falls by less than its rounding long before the gradient is zero to its own.
+        level = there[0] <= value + 4 * np.finfo(float).eps * np.abs(value)
+        better = open_ & ((there[0] < value) | (level & (np.linalg.norm(there[1], axis=1) < steep)))
+        damping = np.where(better, np.maximum(damping / 5, 1e-13), np.where(open_, damping * 4, damping))
+        x = np.where(better[:, None], trial, x)
+        here = tuple(
+            np.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+            for new, old in zip(there, here, strict=True)
+        )
+    value, slope, hessian = here
+    known = np.isfinite(hessian).all(axis=(1, 2))
+    eigenvalues, vectors = np.linalg.eigh(np.where(known[:, None, None], hessian, 0.0))
+    sizes = np.abs(eigenvalues).max(axis=1, keepdims=True)
+    inverse = np.where(
+        np.abs(eigenvalues) > FLAT * sizes, 1 / np.where(eigenvalues == 0, 1.0, eigenvalues), 0.0
+    )
+    slope_here = np.where(known[:, None] & np.isfinite(slope), slope, 0.0)
+    move = np.einsum("rij,rj->ri", vectors, inverse * np.einsum("rij,ri->rj", vectors, slope_here))
+    nearer = at(x - move)[2]
+    following = np.linalg.eigvalsh(
+        np.where(np.isfinite(nearer).all(axis=(1, 2))[:, None, None], nearer, 0.0)
+    )[:, 0]
+    smallest, largest = (np.where(known, eigenvalues[:, i], np.nan) for i in (0, -1))
+    return {
+        "x": x, "ended": ended, "limit": value, "slope_last": slope_last, "slope_there": np.linalg.norm(slope, axis=1),
+        "smallest": smallest, "lower": smallest, "next": following, "largest": largest,
+        "length": np.linalg.norm(x, axis=1),
+    }  # fmt: skip
 
 
 def _over_runs(one: Any, together: int) -> Any:
@@ -241,19 +308,34 @@ def _sparse(problem: Problem) -> Any:
             for _ in range(2):  # orthogonal to all before, to rounding
                 u = u - basis.T @ (basis @ u)
             size = jnp.linalg.norm(u)
-            return basis, diagonal, beside.at[k].set(size), u / jnp.maximum(size, 1e-300)
+            # All of the space that the first vector spans is found: what is left of u is rounding.
+            whole = size <= 1e-10 * jnp.abs(diagonal).max()
+            return (
+                basis,
+                diagonal,
+                beside.at[k].set(jnp.where(whole, 0.0, size)),
+                jnp.where(whole, 0.0, u / size),
+            )
 
         zero = jnp.zeros((steps, len(end)), end.dtype)
         _, diagonal, beside, _ = jax.lax.fori_loop(
             0, steps, grow, (zero, zero[:, 0], zero[:, 0], start / jnp.linalg.norm(start))
         )
+        used = jnp.cumprod(jnp.concatenate([jnp.ones(1), (beside[:-1] > 0) * 1.0]))
+        diagonal = jnp.where(used > 0, diagonal, diagonal[0])  # a value inside the spectrum
+        beside = jnp.where(used > 0, beside, 0.0)
         small = jnp.diag(diagonal) + jnp.diag(beside[:-1], 1) + jnp.diag(beside[:-1], -1)
         eigenvalues = jnp.linalg.eigvalsh(small)
         at_end = jnp.linalg.norm(slope(end))
+        # A Ritz value is never below the smallest eigenvalue, and above it by more than this share of the spectrum with
+        # probability DOUBT at most (Kuczyński and Woźniakowski 1992, theorem 4.2).
+        missed = (jnp.log(1.648 * math.sqrt(len(end)) / DOUBT) / (2 * steps - 1)) ** 2
+        missed = jnp.where(steps == len(end), 0.0, missed)
         return {
             "begun": f(begin), "ended": f(end), "limit": f(end),
             "slope_first": jnp.linalg.norm(slope(begin)), "slope_last": at_end, "slope_there": at_end,
-            "smallest": eigenvalues[0], "largest": eigenvalues[-1],
+            "smallest": eigenvalues[0], "largest": eigenvalues[-1], "next": eigenvalues[0],
+            "lower": eigenvalues[0] - missed * (eigenvalues[-1] - eigenvalues[0]),
             "moved": jnp.zeros(()), "grown": jnp.ones(()),
         }  # fmt: skip
 
