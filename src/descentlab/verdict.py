@@ -316,10 +316,12 @@ def _plateaus(j: Judgement, rows: NDArray[np.int64]) -> None:
     stationary = e.slope[rows] == 0
     flat = stationary.copy()
     flat[stationary] = is_constant_around(e.objective, x[stationary])
-    last = e.rates[rows, -1] if e.rates.shape[1] else np.full(len(rows), np.nan)
-    still = (e.extent[rows] == 0) & (e.taken[rows] == e.steps[rows]) & (e.rates.shape[1] > 1)
-    stuck = still & ~e.held[rows].any(axis=1) & (last >= 1e-3 * np.nanmax(e.rates[rows], axis=1, initial=0.0))
-    j.outcomes[rows[flat | (stuck & ~stationary & (last > 0))]] = "plateau"
+    stuck = (e.extent[rows] == 0) & (e.taken[rows] == e.steps[rows]) & (e.rates.shape[1] > 1) & ~stationary
+    still = rows[stuck]
+    if still.size:
+        last, most = e.rates[still, -1], np.nanmax(e.rates[still], axis=1, initial=0.0)
+        stuck[stuck] = ~e.held[still].any(axis=1) & (last >= 1e-3 * most) & (last > 0)
+    j.outcomes[rows[flat | stuck]] = "plateau"
     # Stationary, not flat, and no root that Newton's method knows: the Hessian is not finite.
     odd = rows[stationary & ~flat]
     j.outcomes[odd] = j.kinds[odd] = "degenerate"
@@ -335,9 +337,8 @@ def _cycles(j: Judgement, rows: NDArray[np.int64]) -> None:
 
     def drift(rows: NDArray[np.int64], period: int, last: int) -> Array:
         """How far the last points are from those a period before, in box sides."""
-        tail = e.points[rows]
-        apart = (tail[:, -last:] - tail[:, -last - period : -period]) / e.objective.widths
-        return np.asarray(np.abs(apart).max(axis=(1, 2)))
+        apart = e.points[rows, -last:] - e.points[rows, -last - period : -period]
+        return np.asarray(largest(np.abs(apart / e.objective.widths)).max(axis=1))
 
     for period in range(2, LONGEST_PERIOD + 1):
         if length <= 2 * period:
