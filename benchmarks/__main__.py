@@ -202,7 +202,7 @@ def studio_part(_: int, __: bool) -> str:
 
 def models_part(rounds: int, _: bool) -> str:
     """Return the section on retraining small networks."""
-    return "## Retraining small networks\n\n" + models.table(min(rounds, 3))
+    return f"## Retraining small networks\n\n{models.table(min(rounds, 3))}\n\n{models.digits()}"
 
 
 PARTS = {
