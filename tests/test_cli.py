@@ -40,8 +40,6 @@ COMMANDS = (
     "basins",
     "landscapes",
     "optimizers",
-    "retrain",
-    "widen",
 )
 BOWL = ["3x^2 - 3x + 4", "--domain", "x=-2:2"]
 

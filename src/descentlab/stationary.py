@@ -125,7 +125,7 @@ def newton_step(objective: Objective, x: Array, free: Flags) -> Array:
     ok = np.isfinite(hessian).all(axis=(-2, -1)) & np.isfinite(gradient).all(axis=-1)
     step = np.full(x.shape, np.nan)
     if ok.any():
-        values, vectors = eigh(hessian[ok])
+        values, vectors = np.linalg.eigh(hessian[ok])
         along = np.einsum("nij,ni->nj", vectors, gradient[ok])
         size = np.abs(values).max(axis=1, keepdims=True)
         # A curvature of zero to rounding says nothing about where its root is.
@@ -135,47 +135,6 @@ def newton_step(objective: Objective, x: Array, free: Flags) -> Array:
         sloping = (~usable & (np.abs(along) > 1e-9 * size)).any(axis=1)
         step[ok] = np.where(sloping[:, None], np.inf, newton)
     return step
-
-
-def eigh(h: Array) -> tuple[Array, Array]:
-    """Return eigenvalues (n, dim), ascending, and eigenvectors (n, dim, dim) in columns, as np.linalg.eigh does.
-
-    Pairs of variables are common and many: for 2 × 2 the formulas of LAPACK's dlaev2 on whole arrays take a
-    tenth of the time of a call for each matrix. Their error is a few units in the last place of the larger eigenvalue.
-
-    >>> values, vectors = eigh(np.array([[[2.0, 1.0], [1.0, 2.0]]]))
-    >>> values.tolist(), np.abs(vectors.round(4)).tolist()
-    ([[1.0, 3.0]], [[[0.7071, 0.7071], [0.7071, 0.7071]]])
-    """
-    if h.shape[-1] != 2:
-        values, vectors = np.linalg.eigh(h)
-        return values, vectors
-    a, b, c = h[:, 0, 0], h[:, 1, 0], h[:, 1, 1]
-    total, apart, twice = a + c, a - c, 2 * b
-    root = np.hypot(apart, twice)
-    up = total >= 0
-    # The eigenvalue larger in size, without cancellation, and the other one by the determinant.
-    large = (total + np.where(up, root, -root)) / 2
-    first = np.abs(a) > np.abs(c)
-    big, small = np.where(first, a, c), np.where(first, c, a)
-    with np.errstate(all="ignore"):
-        other = np.where(total == 0, -large, big / large * small - b / large * b)
-        other = np.where(large == 0, 0.0, other)
-        right = apart >= 0
-        cosine = apart + np.where(right, root, -root)
-        steep = np.abs(cosine) > np.abs(twice)
-        ratio = np.where(steep, -twice / cosine, np.where(twice == 0, 0.0, -cosine / twice))
-    unit = 1 / np.sqrt(1 + ratio**2)
-    x, y = np.where(steep, ratio * unit, unit), np.where(steep, unit, ratio * unit)
-    # That is the eigenvector of the smaller eigenvalue where both signs agree: turn it by a right angle.
-    x, y = np.where(up == right, -y, x), np.where(up == right, x, y)
-    turned = np.stack([np.stack([-y, x], axis=1), np.stack([x, y], axis=1)], axis=2)  # other, large
-    values = np.stack([other, large], axis=1)
-    swap = other > large
-    return (
-        np.where(swap[:, None], values[:, ::-1], values),
-        np.where(swap[:, None, None], turned[:, :, ::-1], turned),
-    )
 
 
 def _held(hessian: Array, free: Flags) -> Array:
