@@ -181,6 +181,26 @@ def test_other_processes_train_the_same_runs() -> None:
             retrain(lambda: build(), LOSS, DATA, runs=4, steps=1, executor=pool)
 
 
+@pytest.mark.slow
+def test_dask_trains_the_same_runs() -> None:
+    from distributed import Client, LocalCluster
+
+    def begin(key: Any) -> Any:  # neither this nor the loss can be imported by a worker
+        return jax.random.uniform(key, (2,), minval=-2.0, maxval=2.0)
+
+    def loss(w: Any) -> Any:
+        return ((w**2 - 1) ** 2).sum()
+
+    settings: dict[str, Any] = {"runs": 300, "optimizer": "sgd", "learning_rate": 0.05, "steps": 50}
+    e = retrain(begin, loss, **settings)
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        spread = retrain(begin, loss, executor=client, **settings)
+    np.testing.assert_array_equal(flat(spread), flat(e))
+
+
 def _spawned() -> Any:
     import multiprocessing
 

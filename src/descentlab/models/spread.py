@@ -57,12 +57,12 @@ def train_on(
 
 def _packed(recipe: tuple[Any, ...], plain: bool) -> bytes:
     try:
-        return pickle.dumps(recipe)
-    except Exception as error:
-        if not plain:  # Dask comes with a pickle that takes functions defined anywhere
-            import cloudpickle
+        if plain:
+            return pickle.dumps(recipe)
+        import cloudpickle  # comes with Dask; takes functions that are defined anywhere
 
-            return bytes(cloudpickle.dumps(recipe))
+        return bytes(cloudpickle.dumps(recipe))
+    except Exception as error:
         raise InputError(
             f"The model cannot be sent to other processes: {error}. Define build and loss in a module of their own, "
             "not as lambdas."
