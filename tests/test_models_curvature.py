@@ -699,3 +699,17 @@ def test_agrees_with_hessian_eigenthings() -> None:
             operator, k=3, max_iter=60, which=which, reorthogonalize=True, seed=0
         ).eigenvalues
         np.testing.assert_allclose(np.sort(theirs.cpu().numpy()), np.sort(ours), rtol=0, atol=1e-9)
+
+
+def test_a_weak_negative_eigenvalue_beside_a_root_makes_no_saddle() -> None:
+    """At the bottom of a valley of zero loss, a residual of 1e-8 bends the flat directions by as little."""
+    x, y = torch.tensor([[1.0]], dtype=torch.float64), torch.tensor([[1.0]], dtype=torch.float64)
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)).double()
+    with torch.no_grad():
+        model[0].weight.fill_(1.0)
+        model[1].weight.fill_(1.0 + 1e-8)
+    found = curvature(model, nn.MSELoss(), (x, y))
+    # (ab − 1)²: the eigenvalue across the valley is 2(a² + b²), along it −2(ab − 1).
+    assert found.smallest[0] == pytest.approx(-2e-8, rel=1e-3)
+    assert found.kind == "degenerate"
+    assert "is zero within" in found.sentence

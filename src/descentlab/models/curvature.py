@@ -94,11 +94,20 @@ class Curvature:
         if not self.stationary:
             return "not stationary"
         low, error = float(self.smallest[0]), float(self.smallest_errors[0])
-        if self.root_distance > NEAR * self.length or -self.rounding <= low <= error:
+        if self.root_distance > NEAR * self.length or -self.zero <= low <= error:
             return "degenerate"
         if low > 0:
             return "minimum"
         return "maximum" if self.largest[0] + self.largest_errors[0] < 0 else "saddle"
+
+    @property
+    def zero(self) -> float:
+        """How far below zero an eigenvalue may be and yet be zero at the root.
+
+        The point is a root to `tolerance` only, and from here to the root the curvature may change as much.
+        """
+        size = max(abs(float(self.smallest[0])), abs(float(self.largest[0])))
+        return max(self.rounding, self.tolerance * size)
 
     @property
     def flat_share(self) -> float | None:
@@ -203,8 +212,8 @@ def _verdict(c: Curvature) -> str:
     if c.kind in ("saddle", "maximum"):
         index = f" of index {c.index:,}" if c.exact and c.kind == "saddle" else ""
         return f"A {c.kind}{' point' if c.kind == 'saddle' else ''}{index}: {slope} is small, and {count}"
-    if -c.rounding <= low <= error:
-        why = f"{found}, {short(low)}, is zero within its error, {error:.1g}"
+    if -c.zero <= low <= error:
+        why = f"{found}, {short(low)}, is zero within {c.zero if low < 0 else error:.1g}"
     else:
         why = f"Newton's step to it is {short(c.root_distance)} long, too far for the Hessian here to speak of it"
     return f"A stationary point, degenerate: {slope} is small, but {why}: second order cannot tell"
