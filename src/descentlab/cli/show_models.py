@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -50,7 +49,6 @@ def show_widening(w: Widening, label: str, files: Files) -> None:
     table = show._table()
     for name in ("width", "weights", "solved", "95 %", "restarts", "cost", "s a run"):
         table.add_column(name, justify="right", no_wrap=True)
-    cheapest = int(np.argmin(w.costs)) if np.isfinite(w.costs).any() else -1
     for i, (width, e) in enumerate(zip(w.widths, w.ensembles, strict=True)):
         low, high = e.share_interval
         needed = w.restarts[i]
@@ -62,7 +60,7 @@ def show_widening(w: Widening, label: str, files: Files) -> None:
             "–" if needed is None else f"{needed:,}",
             "–" if needed is None else f"{w.costs[i]:.3g}",
             f"{w.seconds_a_run[i]:.2g}",
-            style="bold" if i == cheapest else "",
+            style="bold" if width == w.cheapest else "",
         )
     out.print(table)
     out.print()

@@ -76,11 +76,9 @@ def train_ensembled(problem: Problem, plan: Plan, data: Data, runs: range, devic
             for name, tensor in moving.items():  # a run that broke stays where it was last finite
                 tensor.copy_(torch.where(alive.view(-1, *[1] * (tensor.dim() - 1)), tensor, before[name]))
             taken += alive
-    whole = {name: tensor.cpu().numpy() for name, tensor in moving.items()}
-    for name, tensor in frozen.items():
-        whole[name] = np.broadcast_to(tensor.cpu().numpy(), (len(runs), *tensor.shape)).copy()
+    fixed = {name: tensor.expand(len(runs), *tensor.shape) for name, tensor in frozen.items()}
+    whole = {name: {**moving, **fixed}[name].cpu().numpy().copy() for name in stack}
     seen = [np.stack(values, axis=1).astype(np.float64) for values in (losses, lengths)]
-    whole = {name: whole[name] for name in stack}
     return Trained(whole, seen[0], seen[1], taken.cpu().numpy())
 
 

@@ -7,10 +7,11 @@ is several times as fast; where it cannot, PyTorch's own `torch.func` trains it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +31,8 @@ class Problem:
     """A model with its loss.
 
     initial(run, seed) → the weights of a run; trained: the names of those that are trained, in order.
-    loss, outputs: JAX functions, where `module` can be translated, `reason` says why not. build, module
-    and torch_loss: PyTorch's own, None for a model written in JAX.
+    loss, outputs: JAX functions, where `module` can be translated, `reason` says why not. module and
+    torch_loss: PyTorch's own, None for a model written in JAX. restore(weights) → a model with them.
     """
 
     initial: Callable[[int, int], Weights]
@@ -40,7 +41,6 @@ class Problem:
     loss: Loss | None
     outputs: Callable[[Any, Any], Any] | None
     reason: str = ""
-    build: Callable[[], Any] | None = None
     module: Any = None
     torch_loss: Any = None
     restore: Callable[[Weights], Any] | None = None
@@ -50,8 +50,9 @@ class Problem:
         """What trains it: "jax" or "torch"."""
         return "torch" if self.loss is None else "jax"
 
-    @property
+    @functools.cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of all weights, by name: those of a model made once."""
         weights = self.initial(0, 0)
         return {name: weights[name].shape for name in weights}
 
@@ -182,7 +183,7 @@ def _torch_problem(build: Callable[[], Any], loss: Any, data: Data, engine: str)
     )
     if value is None and engine == "jax":
         raise InputError(f"This model cannot be compiled by JAX: {reason}. engine='torch' trains it.")
-    return Problem(initial, trained, dtype, value, outputs, reason, build, module, loss, restore)
+    return Problem(initial, trained, dtype, value, outputs, reason, module, loss, restore)
 
 
 def _translated(module: Any, loss: Any, data: Data, dtype: Any) -> tuple[Loss | None, Any, str]:
@@ -266,10 +267,3 @@ def _check_loss(module: Any, loss: Any, data: Data) -> None:
     if not isinstance(value, torch.Tensor) or value.dim() != 0:
         shape = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
         raise InputError(f"The loss must be one number, but it is {shape}. Use reduction='mean' or 'sum'.")
-
-
-def check_mapping(weights: Mapping[str, Any], problem: Problem) -> None:
-    """Raise InputError unless the weights are those of the problem, by name and shape."""
-    shapes = problem.shapes
-    if {name: np.shape(value) for name, value in weights.items()} != shapes:
-        raise InputError("These weights are not those of this model.")

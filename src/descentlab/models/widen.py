@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from descentlab.errors import InputError
 from descentlab.models.ensemble import Ensemble
+from descentlab.models.levels import levels_of
 from descentlab.models.retrain import retrain
 from descentlab.models.words import percent
 
@@ -63,11 +64,11 @@ class Widening:
     @property
     def sentence(self) -> str:
         """Which remedy is cheaper here."""
-        if not np.isfinite(self.costs).any():
+        if self.cheapest is None:
             return (
                 "No run at any width found a solution: take more steps, another learning rate or more width."
             )
-        at = int(np.argmin(self.costs))
+        at = self.widths.index(self.cheapest)
         best, n = self.ensembles[at], self.restarts[at]
         low, high = best.share_interval
         head = (
@@ -145,20 +146,12 @@ def widen(
     ]
     if solved is None:
         solved = _lowest(ensembles)
-        ensembles = [_with(e, solved) for e in ensembles]
+        ensembles = [replace(e, solved=solved) for e in ensembles]
     return Widening(sizes, tuple(ensembles), confidence)
 
 
 def _lowest(ensembles: Sequence[Ensemble]) -> float | None:
     """Return the loss that counts as a solution: the top of the lowest level over all widths together."""
-    from descentlab.models.levels import levels_of
-
     losses = np.concatenate([e.final_losses for e in ensembles])
     levels, which = levels_of(losses, max(e.fallen for e in ensembles))
     return float(losses[which == 0].max()) if levels else None
-
-
-def _with(e: Ensemble, solved: float | None) -> Ensemble:
-    from dataclasses import replace
-
-    return replace(e, solved=solved)
