@@ -22,7 +22,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 # A module imports only from those left of it, or from its own package. A new module finds its place here.
 ORDER = (
-    "xla", "errors", "formula", "program", "differentiate", "scalar", "slopes", "check", "objective",
+    "xla", "errors", "files", "formula", "program", "differentiate", "scalar", "slopes", "check", "objective",
     "landscapes", "lbfgs", "optimizers", "rates", "loop", "engine", "small", "batch", "stationary", "kinks",
     "verdict", "wording", "evidence", "escape", "pace", "advice", "reproduce", "certify", "descent", "sweep",
     "survey", "minimize", "random_landscapes", "models", "figures", "report", "studio", "cli", "__main__",

@@ -119,7 +119,9 @@ def test_retrain_prints_the_answer_levels_endings_and_the_best_run(run: Run) -> 
     assert max(map(len, out.splitlines())) <= 80
     ended = [
         int(n)
-        for n in re.findall(r"^(?:minimum|saddle|flat|stalling|not converged|diverged) +(\d+)", out, re.M)
+        for n in re.findall(
+            r"^(?:minimum|saddle|maximum|flat|kink|stalling|not converged|diverged) +(\d+)", out, re.M
+        )
     ]
     assert sum(ended) == 24
 

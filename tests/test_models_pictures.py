@@ -208,7 +208,7 @@ def test_curvatures_are_those_of_the_minima() -> None:
     e = ensemble()
     data = drawing.ending_points(e)
     assert [f.name for f in data.counts] == list(ENDINGS)
-    assert [f.runs for f in data.counts] == [60, 0, 0, 0, 0, 0]
+    assert [f.runs for f in data.counts] == [60, 0, 0, 0, 0, 0, 0, 0]
     roots = np.sort(np.roots([4.0, 0.0, -4.0, TILT]))[[0, 2]]
     bent = 12 * roots**2 - 4
     low = e.weights["weights"][np.argsort(e.final_losses, kind="stable")] < 0
@@ -228,7 +228,7 @@ def test_eigenvalues_of_other_places_are_told_apart() -> None:
     assert data.losses.tolist() == [0.1, 0.2, 0.3]  # a run that diverged has no loss and no eigenvalue
     assert data.ratios.tolist() == [0.25, -1.0, 0.125]  # against the larger in size
     assert data.far.tolist() == [False, False, True]
-    assert [f.runs for f in data.counts] == [1, 1, 0, 1, 0, 1]
+    assert [f.runs for f in data.counts] == [1, 1, 0, 0, 0, 1, 0, 1]
 
 
 # Solutions

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from descentlab.xla import ask_for_whole_loops
 
 if TYPE_CHECKING:
+    # mypy may meet the modules certify and survey before these functions, which take their names.
     from descentlab.advice import Verdict
-    from descentlab.certify import Certificate, CertifiedPoint, certify
+    from descentlab.certify import Certificate, CertifiedPoint, certify  # type: ignore[no-redef, unused-ignore]
     from descentlab.descent import Descent, ascend, descend
     from descentlab.errors import InputError, WorkError
     from descentlab.formula import FormulaError, parse
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     from descentlab.rates import gradient_based, time_based
     from descentlab.report.explore import Exploration, explore
     from descentlab.studio.widget import studio
-    from descentlab.survey import BasinMap, BasinStrip, Minimum, Survey, basin_map, basin_strip, survey
+    from descentlab.survey import (
+        BasinMap,
+        BasinStrip,
+        Minimum,
+        Survey,
+        basin_map,
+        basin_strip,
+        survey,  # type: ignore[no-redef, unused-ignore]
+    )
     from descentlab.sweep import Sweep, sweep
 
 __version__ = "0.1.0"

@@ -188,9 +188,15 @@ def retrain(
 
         total = given.settings.get("runs", inspect.signature(run).parameters["runs"].default)
         e = run(**given.settings, progress=_progress(display, total))
-        if endings and e.problem.loss is not None:
+        unjudged = ""
+        if endings:
             display("judging how every run ended")
-            _ = e.endings
+            try:
+                _ = e.endings
+            except InputError as reason:  # what was trained is told all the same
+                unjudged = str(reason)
+    if unjudged:
+        typer.echo(unjudged, err=True)
     if weights is not None:
         _save(e, weights)
     if picture is not None:
@@ -199,9 +205,7 @@ def retrain(
         draw(e, picture, kind)
     _finish(e, given, page, json)
     if not json:
-        show_models.show_ensemble(
-            e, given.label, endings, [("Drawn", picture), ("Report", page), ("Saved", weights)]
-        )
+        show_models.show_ensemble(e, given.label, [("Drawn", picture), ("Report", page), ("Saved", weights)])
         show_models.show_again(given.command)
 
 

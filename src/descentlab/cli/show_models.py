@@ -26,15 +26,15 @@ MOST_LEVELS = 12
 Files = Sequence[tuple[str, Path | None]]
 
 
-def show_ensemble(e: Ensemble, label: str, endings: bool, files: Files) -> None:
-    """Print the answer, the levels, how the runs ended, and what else is known of them."""
+def show_ensemble(e: Ensemble, label: str, files: Files) -> None:
+    """Print the answer, the levels, how the runs ended if that was judged, and what else is known of them."""
     out = output.console()
     _head(out, label, method([e]))
     show._paragraph(out, e.sentence)
     if e.levels:
         out.print(_levels(e))
         out.print()
-    if endings and e.problem.loss is not None:
+    if "endings" in e.__dict__:
         out.print(_endings(e))
         out.print()
     out.print(Padding(_facts(e), (0, 0, 1, 2), expand=False))

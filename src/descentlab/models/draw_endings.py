@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from descentlab.models import drawing
 from descentlab.models.draw_parts import finished, looks, loss_axis, nothing
-from descentlab.models.endings import FLAT, MOST_DENSE
+from descentlab.models.endings_look import FLAT
+from descentlab.models.endings_slopes import MOST_DENSE
 from descentlab.models.words import percent
 from descentlab.survey.statistics import wilson
 
@@ -91,7 +92,7 @@ def _ending_look(name: str) -> tuple[str, str]:
     """Return colour and mark of an ending: those of a descent's outcome where it is one."""
     from descentlab.figures.style import GREY, OUTCOMES, PURPLE, SKY
 
-    own = {"flat": (PURPLE, "s"), "stalling": (SKY, "^"), "not_converged": (GREY, "o")}
+    own = {"flat": (PURPLE, "s"), "stalling": (SKY, "p"), "not_converged": (GREY, "o")}
     return own.get(name) or OUTCOMES[name]
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from descentlab.models.endings import ENDINGS, NEAR
+from descentlab.models.endings import ENDINGS
+from descentlab.models.endings_look import NEAR
 from descentlab.survey.statistics import best_of_quantiles, chance_of_best, unseen_share, wilson
 
 if TYPE_CHECKING:

@@ -80,16 +80,11 @@ class Ensemble:
     def endings(self) -> Endings:
         """How every run ended, by second order: see `descentlab.models.endings`. Computed when first asked for.
 
-        Raises InputError for models that only PyTorch can train.
+        Raises InputError for a PyTorch model without second derivatives.
         """
         from descentlab.models.endings import judge_runs
         from descentlab.models.training import stacked
 
-        if self.problem.loss is None:
-            raise InputError(
-                f"How runs ended is judged for models that JAX can compute; this one not: {self.reason}. "
-                "dl.models.curvature looks at one model at a time."
-            )
         first = stacked(self.problem, self.seed, range(self.runs))
         return judge_runs(self, first)
 

@@ -27,7 +27,7 @@ def metrics_for(loss: Any, targets: ArrayLike) -> dict[str, Metric]:
     >>> list(metrics_for("BCEWithLogitsLoss", [0.0, 1.0])), list(metrics_for("MSELoss", [0.5, 1.0]))
     (['accuracy'], ['r2', 'mean_squared_error', 'mean_absolute_error'])
     """
-    name = _name(loss)
+    name = name_of(loss)
     if name in ("bcewithlogits", "binarycrossentropywithlogits"):
         return {"accuracy": lambda outputs, targets: binary_accuracy(outputs, targets, 0.0)}
     if name in ("bce", "binarycrossentropy"):
@@ -41,7 +41,7 @@ def metrics_for(loss: Any, targets: ArrayLike) -> dict[str, Metric]:
     return {"r2": r2, "mean_squared_error": mean_squared_error, "mean_absolute_error": mean_absolute_error}
 
 
-def _name(loss: Any) -> str:
+def name_of(loss: Any) -> str:
     """Return the loss's name without case, underscores and 'loss': BCELoss and binary_cross_entropy stay apart."""
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     return name.lower().replace("_", "").removesuffix("loss")

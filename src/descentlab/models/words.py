@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from descentlab.models.metrics import name_of
 from descentlab.wording import short
 
 if TYPE_CHECKING:
@@ -11,6 +14,10 @@ if TYPE_CHECKING:
 
 # As for surveys: "no problem" from this share of runs on.
 NO_PROBLEM = 0.95
+# Losses that come to zero only as outputs grow without end.
+ENDLESS = (
+    "crossentropy", "nll", "bce", "binarycrossentropy", "bcewithlogits", "binarycrossentropywithlogits", "softmargin",
+)  # fmt: skip
 
 
 def percent(share: float) -> str:
@@ -23,8 +30,11 @@ def percent(share: float) -> str:
 
 
 def sentence_of(e: Ensemble) -> str:
-    """Say how many runs solve the problem, where the others are, and which number of restarts that makes."""
-    said = [_found(e), _serious(e), _broken(e)]
+    """Say how many runs solve the problem, where the others are, and which number of restarts that makes.
+
+    Once endings are judged, say too where stalling is what is to be expected.
+    """
+    said = [_found(e), _serious(e), _endless(e), _broken(e)]
     return " ".join(part for part in said if part)
 
 
@@ -56,6 +66,26 @@ def _serious(e: Ensemble) -> str:
     stuck = ", ".join(f"{short(level.loss)} ({percent(level.share)})" for level in others[:4])
     where = f" The others end at {stuck}{', …' if len(others) > 4 else ''}." if others else ""
     return f"Retrain {restarts} times and keep the best: one succeeds with 95 %{upto}.{where}"
+
+
+def _endless(e: Ensemble) -> str:
+    """Say why runs that classify every sample stall (Soudry et al. 2018)."""
+    loss = e.problem.torch_loss
+    if (
+        "endings" not in e.__dict__
+        or e.data is None
+        or name_of(loss) not in ENDLESS
+        or getattr(loss, "label_smoothing", 0.0) > 0
+        or not np.isin(e.data.targets % 1, 0).all()  # with shares as targets the loss has a minimum
+    ):
+        return ""
+    count = int(((e.endings.outcomes == "stalling") & (e.metrics["accuracy"] == 1)).sum())
+    if not count:
+        return ""
+    return (
+        f"{count:,} of {e.runs:,} runs {'classifies' if count == 1 else 'classify'} every training sample: the loss "
+        "then has no minimum, but falls for ever as the weights grow. That is no local minimum."
+    )
 
 
 def _broken(e: Ensemble) -> str:

@@ -87,20 +87,15 @@ def render(result: Ensemble | Widening, title: str = "", command: str = "", pyth
 
 def _ensemble(e: Ensemble) -> dict[str, Any]:
     """Return what the page says of an ensemble, its figures drawn."""
-    judged = e.problem.loss is not None and "endings" in e.__dict__
+    judged = "endings" in e.__dict__
     kinds = ["losses"]
     if 0 < e.share_solved < 0.95:
         kinds.append("best_of")
     kinds += ["endings"] * judged + ["solutions"] * bool(e.levels)
-    why = (
-        "" if judged else "They were not judged." if e.problem.loss is not None
-        else f"They are judged for models that JAX can compute; this one not: {e.reason}."
-    )  # fmt: skip
     return {
         "figures": _figures({kind: functools.partial(e.plot, kind) for kind in kinds}),
         "levels": _levels(e),
         "endings": _endings(e) if judged else [],
-        "not_judged": why,
         "best": None if e.diverged.all() else e.best_run,
         "metrics": _metrics(e),
         "restarts": _restarts(e),

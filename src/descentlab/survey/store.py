@@ -7,11 +7,7 @@ all other files begin with "_", which readers of Parquet folders pass over.
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import re
-import socket
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descentlab.errors import InputError, WorkError
+from descentlab.files import manifest_name, manifest_text, names, opened, write_manifest, write_result
 from descentlab.survey.chunk import Chunk, Job
 from descentlab.survey.manifest import Manifest, check, describe, digest, read_text, write_text
 from descentlab.survey.table import read_chunk, rows_in, write_chunk
 
-MANIFEST, LOCK, PART = "_survey.json", "_survey.lock", ".part"
+WHAT = "survey"
+MANIFEST = manifest_name(WHAT)
 _NAME = re.compile(r"starts-(\d{10,})\.parquet")
 # What reading a file that is damaged, or is none of ours, raises: Arrow's errors are of these kinds.
 _UNREADABLE = (OSError, ValueError, LookupError)
@@ -62,19 +60,12 @@ def open_store(path: Any, job: Job, size: int) -> Iterator[Store]:
     if path is None:
         yield Store(size)
         return
-    folder = _folder(path)
-    with _lock(folder):
-        for name in _names(folder):
-            if name.startswith("_") and name.endswith(PART):  # a killed survey was writing it
-                with _usable(folder):
-                    (folder / name).unlink()
-        with _usable(folder):
-            text = _manifest_text(folder)
+    with opened(path, WHAT) as folder:
+        text = manifest_text(folder, WHAT)
         manifest = _settle_manifest(text, folder, job, size)
         store = ParquetStore(folder, job, manifest)
         if write_text(manifest) != text:  # a new store, or one to which starts are added
-            with _usable(folder):
-                _replace(folder / MANIFEST, write_text(manifest).encode())
+            write_manifest(folder, WHAT, write_text(manifest))
         yield store
 
 
@@ -113,13 +104,8 @@ class ParquetStore(Store):
             )
 
     def write(self, chunk: Chunk, reached: NDArray[np.int32]) -> None:
-        try:
-            _replace(self._path(chunk.first), write_chunk(self._variables, chunk, reached, self._digest))
-        except OSError as error:
-            raise WorkError(
-                f"The store {self._folder} cannot be written: {_reason(error)}. What it holds is safe: mend that, "
-                f"and the same survey goes on from start {chunk.first:,}."
-            ) from error
+        data = write_chunk(self._variables, chunk, reached, self._digest)
+        write_result(self._path(chunk.first), data, f"the same survey goes on from start {chunk.first:,}")
         self._rows[chunk.first] = len(chunk.outcomes)
 
     def _path(self, first: int) -> Path:
@@ -127,92 +113,6 @@ class ParquetStore(Store):
 
 
 # The folder
-
-
-def _folder(path: Any) -> Path:
-    """Return the store's folder, made if missing; refuse what is no store and not empty."""
-    if not isinstance(path, (str, os.PathLike)) or not str(path):
-        raise InputError(f"The store is a folder's name, but it is {path!r}.")
-    folder = Path(path)
-    with _usable(folder):
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            if not stat.S_ISDIR(folder.stat().st_mode):
-                raise InputError(f"The store {folder} is a file. Give the name of a folder.") from None
-        except FileNotFoundError:
-            raise InputError(
-                f"The store {folder} cannot be made: make the folder {folder.parent} first."
-            ) from None
-    names = _names(folder)
-    if MANIFEST not in names:
-        strange = [
-            name for name in names if not (name == LOCK or name == f"_{MANIFEST}{PART}" or name[0] == ".")
-        ]
-        if strange:
-            raise InputError(
-                f"The folder {folder} holds other files ({strange[0]}) and no {MANIFEST}, so it is no store of a "
-                "survey. Give an empty or a new folder."
-            )
-    return folder
-
-
-def _names(folder: Path) -> list[str]:
-    with _usable(folder):
-        return sorted(path.name for path in folder.iterdir())
-
-
-@contextlib.contextmanager
-def _usable(folder: Path) -> Iterator[None]:
-    """Say of a failure to use the folder what it was."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"The store {folder} cannot be used: {_reason(error)}. Mend that, or use another folder."
-        ) from error
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Hold the store's lock, which the system takes back however this process ends."""
-    try:
-        import fcntl
-    except ImportError:
-        raise InputError(
-            "A store needs the file locks of Linux and macOS, which this system lacks."
-        ) from None
-    with _usable(folder):
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        with _usable(folder):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                who = os.pread(lock, 200, 0).decode(errors="replace").strip() or "another process"
-                raise InputError(
-                    f"The store {folder} is in use by another survey ({who}). "
-                    "Wait for it to end, or use another folder."
-                ) from None
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                os.ftruncate(lock, 0)
-            fcntl.flock(lock, fcntl.LOCK_UN)
-    finally:
-        os.close(lock)
-
-
-def _manifest_text(folder: Path) -> str | None:
-    path = folder / MANIFEST
-    return path.read_bytes().decode(errors="replace") if path.exists() else None
 
 
 def _settle_manifest(text: str | None, folder: Path, job: Job, size: int) -> Manifest:
@@ -228,7 +128,7 @@ def _settle_manifest(text: str | None, folder: Path, job: Job, size: int) -> Man
 def _rows_held(folder: Path, size: int) -> dict[int, int]:
     """Return how many starts each file holds, by the number of the first."""
     rows = {}
-    for name in _names(folder):
+    for name in names(folder):
         if name.startswith(("_", ".")) or not name.endswith(".parquet"):
             continue
         match, path = _NAME.fullmatch(name), folder / name
@@ -249,26 +149,3 @@ def _rows_held(folder: Path, size: int) -> dict[int, int]:
 def _damaged(path: Path, why: str) -> str:
     first = (why.strip().splitlines() or ["it cannot be read"])[0].rstrip(".")
     return f"{path} is damaged or not this store's: {first}. Delete it: its starts are descended again."
-
-
-def _replace(path: Path, data: Any) -> None:
-    """Put the bytes into the file at once, on the disk: after a crash, the old file or the new one is there."""
-    part = path.with_name(f"_{path.name}{PART}")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    except OSError as error:  # some network file systems cannot flush a folder
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(folder)
