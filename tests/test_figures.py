@@ -599,3 +599,9 @@ def test_nothing_global_is_touched() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_figure_shows_itself_in_a_notebook_without_pyplot() -> None:
+    figure = descend(formula("x^2"), start=[1.0], steps=20, learning_rate=0.1).plot()
+    assert figure._repr_html_().startswith("<svg")
+    assert figure._repr_png_()[1:4] == b"PNG"

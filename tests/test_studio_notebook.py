@@ -157,14 +157,31 @@ def test_two_widgets_do_not_hear_each_other() -> None:
     assert other.state == {"problem": other.state["problem"]}
 
 
-def test_without_anywidget_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_anywidget_pictures_stand_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     widget._widget_class.cache_clear()
     monkeypatch.setitem(sys.modules, "anywidget", None)
-    with pytest.raises(InputError, match=re.escape("pip install 'descentlab[notebook]'")) as error:
-        dl.studio(PARABOLA)
-    assert "'descentlab studio'" in str(error.value)
+    still: Any = dl.studio(PARABOLA, starts=[[1.5]], rate=0.1)
+    assert "pip install 'descentlab[notebook]'" in repr(still)
+    assert "'descentlab studio'" in repr(still)
+    page = still._repr_html_()
+    assert page.count("<svg") == 1
+    assert "minimum" in page
+    with pytest.raises(InputError, match="Did you mean 'steps'"):  # what is wrong is wrong without it too
+        dl.studio(PARABOLA, step=5)
     monkeypatch.undo()
-    assert dl.studio(PARABOLA).state["problem"]  # the refusal is not remembered
+    assert dl.studio(PARABOLA).state["problem"]  # the lack is not remembered
+
+
+def test_pictures_stand_for_the_page_where_it_cannot_run() -> None:
+    race = dl.studio(PARABOLA, starts=[[1.5]], optimizers=[{"name": "gd"}, {"name": "adam"}])
+    bundle = race._repr_mimebundle_()[0]
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert bundle["text/html"].count("<svg") == 2
+    for begun in (dl.studio(), dl.studio(OWN), dl.studio(dl.landscape("rastrigin", 3))):
+        assert (
+            "<svg" in begun._repr_mimebundle_()[0]["text/html"]
+            or "<img" in begun._repr_mimebundle_()[0]["text/html"]
+        )
 
 
 @pytest.mark.parametrize("f", ["x^2", 3, np.zeros(2), lambda x: x])

@@ -114,6 +114,7 @@ class Minimization:
         return getattr(self, name)
 
     def keys(self) -> tuple[str, ...]:
+        """The names of the fields, as SciPy's results have them."""
         return ("x", "fun", "success", "message", "nit", "proved", "fun_interval", "minimizers")
 
     def __repr__(self) -> str:

@@ -56,6 +56,7 @@ class CertifiedPoint:
 
     @property
     def on_boundary(self) -> bool:
+        """Whether it lies on a face of the box."""
         return bool(self.held.any())
 
     @property
@@ -137,6 +138,7 @@ class Certificate:
 
     @property
     def domain(self) -> Box:
+        """The box, (dim, 2)."""
         return self.objective.domain
 
     @property

@@ -75,9 +75,10 @@ def theme_of(name: str) -> Theme:
 def new_figure(width: float, height: float, theme: Theme) -> Figure:
     """Return an empty figure with an Agg canvas; sizes in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=144, layout="constrained", facecolor=theme.paper)
+    from descentlab.figures.shown import ShownFigure
+
+    figure = ShownFigure(figsize=(width, height), dpi=144, layout="constrained", facecolor=theme.paper)
     FigureCanvasAgg(figure)
     return figure
 

@@ -79,6 +79,7 @@ class Landscape:
 
     @property
     def dim(self) -> int:
+        """The number of variables."""
         return len(self.names)
 
     def fact(self, subject: Subject, domain: Box | None = None) -> Fact | None:

@@ -59,6 +59,7 @@ class Ensemble:
 
     @property
     def runs(self) -> int:
+        """How many runs there are."""
         return len(self.taken)
 
     @property
@@ -124,6 +125,7 @@ class Ensemble:
 
     @property
     def share_solved(self) -> float:
+        """The share of runs that solve the problem."""
         return float(self.is_solved.mean())
 
     @property

@@ -61,6 +61,7 @@ class Slice:
 
     @property
     def dims(self) -> int:
+        """The number of directions: 1 or 2."""
         return len(self.directions)
 
     @property

@@ -40,6 +40,7 @@ class Objective(ABC):
 
     @property
     def dim(self) -> int:
+        """The number of variables."""
         return len(self.names)
 
     @property

@@ -14,6 +14,7 @@ from descentlab.studio.messages import answer
 from descentlab.studio.module import studio_module, studio_style
 from descentlab.studio.problems import problem_of
 from descentlab.studio.runs import call_of, settings_of
+from descentlab.studio.still import StillStudio, still_html
 
 if TYPE_CHECKING:
     import anywidget
@@ -25,31 +26,31 @@ STATE = (
 )  # fmt: skip
 
 
-def studio(f: Objective | None = None, **state: Any) -> anywidget.AnyWidget:
+def studio(f: Objective | None = None, **state: Any) -> anywidget.AnyWidget | StillStudio:
     """Show the studio in a notebook (Jupyter, marimo, VS Code, Colab): play with descent on f.
 
     f: an objective, by default the lab's main formula. state: what to begin with, named as in the widget's own
     `state` – starts=[[0.3]], rate=0.05, optimizers=[{"name": "adam"}], steps=500, …; read `.state` at any
     time to see what is on the page.
 
-    Raises InputError where anywidget is not installed, for something that is no objective, and for an entry of the
-    state that does not exist or that descent from this page could not use.
+    Where the page cannot run – on paper, in a built document, without anywidget – the pictures it would begin with
+    stand for it.
+
+    Raises InputError for something that is no objective, and for an entry of the state that does not exist or that
+    descent from this page could not use.
     """
     if f is not None and not isinstance(f, Objective):
         raise InputError(
             f"The studio shows an objective, made by dl.formula, dl.function or dl.landscape; got {type(f).__name__}."
         )
-    first = as_data({} if f is None else {"problem": problem_of(f)}) | as_data(state)
+    settings = as_data(state)
+    first = as_data({} if f is None else {"problem": problem_of(f)}) | settings
     _check_state(f, first)
     try:
         widget = _widget_class()
     except ImportError:
-        raise InputError(
-            "The studio in a notebook needs anywidget: pip install 'descentlab[notebook]'. "
-            "Without a notebook, 'descentlab studio' shows it in the browser."
-        ) from None
-    own = None if isinstance(f, FormulaObjective) else f
-    shown: anywidget.AnyWidget = widget(own, first)
+        return StillStudio(f, settings)
+    shown: anywidget.AnyWidget = widget(f, settings, first)
     return shown
 
 
@@ -80,10 +81,19 @@ def _widget_class() -> Any:
         _css = studio_style()
         state = traitlets.Dict().tag(sync=True)
 
-        def __init__(self, own: Objective | None, state: Mapping[str, Any]) -> None:
+        def __init__(self, f: Objective | None, given: Mapping[str, Any], state: Mapping[str, Any]) -> None:
             super().__init__(state=state)
-            self._own = own
+            self._begun = f, given
+            self._own = None if isinstance(f, FormulaObjective) else f
             self.on_msg(self._answer)
+
+        def _repr_mimebundle_(self, **options: Any) -> Any:
+            """Add to the live page what stands for it where it cannot run."""
+            live = super()._repr_mimebundle_(**options)
+            if live is None:  # what anywidget says where it cannot show widgets at all
+                return {"text/html": still_html(*self._begun)}
+            data, metadata = live
+            return {**data, "text/html": still_html(*self._begun)}, metadata
 
         def _answer(self, _: Any, message: Any, buffers: Any) -> None:
             if isinstance(message, dict):
