@@ -4,6 +4,7 @@
 #                     make explore FORMULA='x^4 - 2x^2 + y^2' DOMAIN='x=-2:2 y=-2:2' START='0.5,1' OUTPUT=my.html
 #   make test         set up everything and run the tests (SLOW=1: the slow ones too)
 #   make lint         ruff and mypy
+#   make docs         build the site into build/docs/index.html, every notebook and example run
 #   make bench        descents, start-up, surveys and proofs, side by side with other ways (WRITE=1: into benchmarks/RESULTS.md;
 #                     ONLY=surveys: that part)
 #   make fuzz         throw random and hostile text at the formula reader (SECONDS=60)
@@ -28,7 +29,7 @@ override DOMAIN := $(value DOMAIN)
 override START := $(value START)
 export FORMULA DOMAIN START OUTPUT
 
-.PHONY: explore test lint bench fuzz lock clean
+.PHONY: explore test lint docs bench fuzz lock clean
 
 explore: .venv/core.stamp
 	@set -f; set --; \
@@ -43,6 +44,10 @@ lint: .venv/full.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/full.stamp
+	$(BIN)/python -m sphinx -q -j auto -W --keep-going -b html docs build/docs
+	@echo "The site is build/docs/index.html"
 
 bench: .venv/bench.stamp
 	$(BIN)/python -m benchmarks $(if $(WRITE),--write) $(if $(ONLY),--only $(ONLY))

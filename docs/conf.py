@@ -27,7 +27,7 @@ author = "descentlab authors"
 project_copyright = author
 html_title = "descentlab"
 exclude_patterns = ["_ext", "_static"]
-extensions = ["myst_nb", "sphinx.ext.autodoc", "mathml", "reference"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "accessible", "mathml", "reference"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

@@ -47,8 +47,8 @@ def pages(folder: Path) -> tuple[dict[str, str], list[str]]:
     text = [
         "# JSON fields", "",
         "With `--json` a command prints one JSON object on standard output, its fields named as in Python. Numbers "
-        'that JSON lacks are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`. Where a field is a list of objects, their '
-        "fields are named behind a dot. Arrays have the axes (start, step, variable), in this order.", "",
+        'that JSON lacks are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`. Where a field is a list of objects, '
+        "their fields are named behind a dot. Arrays have the axes (start, step, variable), in this order.", "",
     ]  # fmt: skip
     missing: list[str] = []
     examples = str(folder.parents[1] / "examples")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import os
 import re
 import shutil
@@ -69,6 +70,12 @@ def notebooks() -> list[Path]:
     if not found:
         raise WorkError("The course's notebooks were not installed with descentlab. Install it anew.")
     return found
+
+
+def title_of(notebook: Path) -> str:
+    """Return a notebook's title, the heading of its first cell, without its number."""
+    first = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"]
+    return "".join(first).splitlines()[0].lstrip("# ").partition(". ")[2]
 
 
 def copy_course(folder: str | os.PathLike[str]) -> list[Path]:

@@ -1,0 +1,39 @@
+"""`descentlab course`: the notebooks, copied out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def course(
+    folder: Annotated[
+        str,
+        typer.Argument(
+            help="Where to put the notebooks. Default: descentlab-course.", show_default=False, metavar="DIR"
+        ),
+    ] = "descentlab-course",
+) -> None:
+    """Copy the course's ten notebooks into a folder of your own, and say how to open them.
+
+    Nothing is written over.
+
+    \b
+    descentlab course
+    descentlab course my-course
+    """
+    import importlib.util
+    import shlex
+
+    from descentlab.course import copy_course, title_of
+
+    copied = copy_course(folder)
+    print(f"{len(copied)} notebooks are in {folder}:\n")
+    for path in copied:
+        print(f"  {path.name:38}{title_of(path)}")
+    first = shlex.quote(str(copied[0]))
+    install = "" if importlib.util.find_spec("jupyterlab") else "pip install jupyterlab; "
+    print(f"\nJupyter:       {install}jupyter lab {first}")
+    print(f"VS Code:       code {shlex.quote(folder)}, with its Jupyter extension, and this Python as the kernel")
+    print("Colab-like:    upload one; its first cell says what to install")
