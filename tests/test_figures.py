@@ -602,6 +602,6 @@ def test_nothing_global_is_touched() -> None:
 
 
 def test_a_figure_shows_itself_in_a_notebook_without_pyplot() -> None:
-    figure = descend(formula("x^2"), start=[1.0], steps=20, learning_rate=0.1).plot()
-    assert figure._repr_html_().startswith("<svg")
-    assert figure._repr_png_()[1:4] == b"PNG"
+    for figure in (descend(formula("x^2"), start=[1.0], steps=20).plot(), formula("x^2").plot()):
+        assert figure._repr_html_().startswith("<svg")
+        assert figure._repr_png_()[1:4] == b"PNG"

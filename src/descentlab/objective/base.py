@@ -15,6 +15,7 @@ from descentlab.errors import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+    from matplotlib.figure import Figure
 
     Points = Float[np.ndarray, "*batch dim"]
     Values = Float[np.ndarray, "*batch"]
@@ -103,6 +104,12 @@ class Objective(ABC):
     @abstractmethod
     def jax_value_and_gradient(self, coordinates: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
         """Return f and its partial derivatives at one point, traceable by JAX."""
+
+    def plot(self) -> Figure:
+        """Draw f: with its derivative below in one variable, as a heat map in two, in slices in more."""
+        from descentlab.figures import draw_function
+
+        return draw_function(self)
 
     @abstractmethod
     def __neg__(self) -> Objective: ...
