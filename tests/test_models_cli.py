@@ -213,6 +213,9 @@ def test_a_store_goes_on(run: Run, tmp_path: Path) -> None:
     assert again["final_losses"] == first["final_losses"]
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == before
     assert "--store=kept" in first["command"]
+    wide = ["widen", "mine.py:xor", "--widths=1,2", "--runs=8", "--store=wide", "--json"]
+    assert strict(run(*wide)[1])["shares"] == strict(run(*wide)[1])["shares"]
+    assert sorted(path.name for path in (tmp_path / "wide").iterdir()) == ["width-1", "width-2"]
     status, _, err = run(*words, "--seed=1")
     assert status == 2
     assert "differs in" in err

@@ -35,5 +35,7 @@ def course(
     first = shlex.quote(str(copied[0]))
     install = "" if importlib.util.find_spec("jupyterlab") else "pip install jupyterlab; "
     print(f"\nJupyter:       {install}jupyter lab {first}")
-    print(f"VS Code:       code {shlex.quote(folder)}, with its Jupyter extension, and this Python as the kernel")
+    print(
+        f"VS Code:       code {shlex.quote(folder)}, with its Jupyter extension, and this Python as the kernel"
+    )
     print("Colab-like:    upload one; its first cell says what to install")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,6 +82,16 @@ Solved = Annotated[
 Seed = Annotated[
     str | None, _option("--seed", "All randomness comes from this number. Default: 0.", TRAINING, "N")
 ]
+Store = Annotated[
+    str | None,
+    _option(
+        "--store",
+        "Keep finished runs in this folder. The same command goes on from there if it was interrupted; with "
+        "more --runs, it adds them.",
+        o.OUTPUT,
+        "DIR",
+    ),
+]
 Report = Annotated[
     str | None,
     _option(
@@ -102,16 +112,7 @@ def retrain(
     held_out: HeldOut = None,
     solved: Solved = None,
     seed: Seed = None,
-    store: Annotated[
-        str | None,
-        _option(
-            "--store",
-            "Keep finished runs in this folder. The same command goes on from there if it was interrupted; with "
-            "more --runs, it adds them.",
-            o.OUTPUT,
-            "DIR",
-        ),
-    ] = None,
+    store: Store = None,
     endings: Annotated[
         bool,
         typer.Option(
@@ -231,6 +232,7 @@ def widen(
         ),
     ] = None,
     seed: Seed = None,
+    store: Store = None,
     json: o.Json = False,
     plot: o.Plot = None,
     report: Report = None,
@@ -254,8 +256,11 @@ def widen(
 
         settings = dict(given.settings)
         build = settings.pop("build")
+        known = {name: p.default for name, p in inspect.signature(run).parameters.items()} | settings
         w = run(
-            lambda width: functools.partial(build, width=width), **settings, progress=_progress(display, None)
+            lambda width: functools.partial(build, width=width),
+            **settings,
+            progress=_progress_of_widths(display, known["widths"], known["runs"]),
         )
     if picture is not None:
         from descentlab.cli.runs import draw
@@ -278,14 +283,27 @@ def _files(report: str | None, plot: str | None, save: str | None) -> tuple[Path
     )
 
 
-def _progress(display: Any, total: int | None) -> Callable[[int, float], None]:
+def _progress(display: Any, total: int) -> Callable[[int, float], None]:
     """Return what shows the runs done, and the share solved so far."""
 
     def show(done: int, solved: float) -> None:
-        of = "" if total is None else f" of {total:,}"
-        display(f"training: {done:,}{of} runs, {100 * solved:.3g} % solved so far")
-        if total is not None:
-            display.share(done / total)
+        display(f"training: {done:,} of {total:,} runs, {100 * solved:.3g} % solved so far")
+        display.share(done / total)
+
+    return show
+
+
+def _progress_of_widths(display: Any, widths: Sequence[int], total: int) -> Callable[[int, float], None]:
+    """Return what shows the same width by width: where the runs done begin anew, the next one has its turn."""
+    at, last = 0, 0
+
+    def show(done: int, solved: float) -> None:
+        nonlocal at, last
+        at, last = at + (done <= last), done
+        display(
+            f"training width {widths[at]}: {done:,} of {total:,} runs, {100 * solved:.3g} % solved so far"
+        )
+        display.share((at + done / total) / len(widths))
 
     return show
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # A strip of one optimizer or one rate is wrapped after so many maps.
 MOST_ACROSS = 4
 PANEL = 2.55
+LEGEND = 2.9  # inches beside the maps
 
 
 def draw_map(m: BasinMap, theme: Theme) -> Figure:
@@ -51,7 +52,7 @@ def draw_strip(strip: BasinStrip, theme: Theme) -> Figure:
     data = basin_picture(strip.maps)
     across = strip.shape[1] if min(strip.shape) > 1 else min(len(strip.maps), MOST_ACROSS)
     down = -(-len(strip.maps) // across)
-    figure = style.new_figure(max(across * PANEL + 2.9, 7.4), max(down * (PANEL + 0.45) + 1.1, 4.0), theme)
+    figure = style.new_figure(max(across * PANEL + LEGEND, 7.4), max(down * (PANEL + 0.45) + 1.1, 4.0), theme)
     panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for k, panel in enumerate(panels.flat):
         if k >= len(strip.maps):
@@ -78,7 +79,7 @@ def draw_strip(strip: BasinStrip, theme: Theme) -> Figure:
         "Above each map: the median number of steps, boundary basin entropy, uncertainty exponent, "
         "and a bar of shares of the area",
     ]
-    title = style.title_text(first.objective, figure.get_figwidth())
+    title = style.title_text(first.objective, figure.get_figwidth() - LEGEND)
     return style.finish(figure, theme, title, notes, first.objective.label)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from descentlab.models.levels import fallen, levels_of
 from descentlab.models.optimizers import make_optimizer, schedule
 from descentlab.models.problem import Problem, Weights, read_problem
 from descentlab.models.spread import train_on
-from descentlab.models.store import Store, fingerprint
+from descentlab.models.store import fingerprint, open_store
 from descentlab.models.training import ORDERS, Plan, Trained, chunk_size, train_compiled
 
 Progress = Callable[[int, float], object]
@@ -109,10 +109,11 @@ def retrain(
     made = make(recipe)
     _check_memory(made, runs)
     parts = []
-    for part in _train(recipe, made, runs, store, executor):
-        parts.append(part)
-        if progress is not None:
-            progress(*_so_far(parts, solved))
+    with contextlib.closing(_train(recipe, made, runs, store, executor)) as done:
+        for part in done:
+            parts.append(part)
+            if progress is not None:
+                progress(*_so_far(parts, solved))
     trained = _joined(parts)
     problem, plan = made.problem, made.plan
     metrics, held = _metrics(problem, made.data, loss, trained.weights)
@@ -219,20 +220,23 @@ def _plan(recipe: Recipe, data: Data | None) -> Plan:
     return Plan(rule, rates, total, batch_size, recipe.order, tuple(recorded.tolist()), recipe.seed)
 
 
-def _train(recipe: Recipe, made: Made, runs: int, store: Any, executor: Any) -> Iterator[Trained]:
+def _train(
+    recipe: Recipe, made: Made, runs: int, store: Any, executor: Any
+) -> Generator[Trained, None, None]:
     """Yield the runs, trained, chunk by chunk: from the store what it holds, the others as they are done."""
     chunks = [range(first, min(first + made.size, runs)) for first in range(0, runs, made.size)]
-    kept = None if store is None else Store(store, fingerprint(made.problem, made.plan, made.data))
-    found = {chunk: None if kept is None else kept.load(chunk) for chunk in chunks}
-    missing = [chunk for chunk in chunks if found[chunk] is None]
-    with contextlib.closing(train_on(executor, made.train, (make_work, recipe), missing)) as trained:
-        for chunk in chunks:
-            part = found[chunk]
-            if part is None:
-                part = next(trained)
-                if kept is not None:
-                    kept.save(chunk, part)
-            yield part
+    what = {} if store is None else fingerprint(made.problem, made.plan, made.data)
+    with open_store(store, what) as kept:
+        found = {chunk: None if kept is None else kept.load(chunk) for chunk in chunks}
+        missing = [chunk for chunk in chunks if found[chunk] is None]
+        with contextlib.closing(train_on(executor, made.train, (make_work, recipe), missing)) as trained:
+            for chunk in chunks:
+                part = found[chunk]
+                if part is None:
+                    part = next(trained)
+                    if kept is not None:
+                        kept.save(chunk, part)
+                yield part
 
 
 def _check_memory(made: Made, runs: int) -> None:

@@ -1,52 +1,66 @@
 """A folder that keeps finished runs, so that an interrupted ensemble goes on, to the same bits.
 
-manifest.json says what is trained; runs-FIRST-COUNT.npz holds a chunk. Files are written whole under another name
-and then renamed, so that what is there is complete.
+_ensemble.json says what is trained; runs-FIRST-COUNT.npz holds a chunk. The folder is used as a survey's: by one
+process at a time, its files there whole or not at all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
-import os
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from descentlab.errors import InputError
+from descentlab.files import manifest_text, opened, write_manifest, write_result
 from descentlab.models.data import Data
 from descentlab.models.problem import Problem
 from descentlab.models.training import Plan, Trained
 
-FORMAT = 1
+FORMAT, WHAT = 1, "ensemble"
 
 
-class Store:
-    """Finished chunks in a folder. Raises InputError if the folder holds something else."""
+@contextlib.contextmanager
+def open_store(path: Any, what: Mapping[str, Any]) -> Iterator[Store | None]:
+    """Open the folder for these settings, None without a path; hold its lock until the end.
 
-    def __init__(self, folder: str | os.PathLike[str], what: Mapping[str, Any]) -> None:
-        self._folder = Path(folder)
-        manifest = self._folder / "manifest.json"
+    Raises InputError for a folder that cannot be used, is in use, or holds something else.
+    """
+    if path is None:
+        yield None
+        return
+    with opened(path, WHAT) as folder:
         given = json.loads(json.dumps({"format": FORMAT, **what}))
+        text = manifest_text(folder, WHAT)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            if not manifest.exists():
-                if any(self._folder.iterdir()):
-                    raise InputError(
-                        f"The folder {self._folder} holds other files; give an empty one, or a new name."
-                    )
-                _write(manifest, json.dumps(given, indent=1).encode())
-            kept = json.loads(manifest.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"The store {self._folder} cannot be used: {error}.") from error
+            kept = given if text is None else dict(json.loads(text))
+        except (TypeError, ValueError):
+            raise InputError(
+                f"The store {folder} is damaged: its _{WHAT}.json cannot be read. Put it back from a copy, or use "
+                "another folder."
+            ) from None
         differs = sorted(name for name in {*kept, *given} if kept.get(name) != given.get(name))
         if differs:
             raise InputError(
-                f"The store {self._folder} holds another ensemble, which differs in: {', '.join(differs)}. "
+                f"The store {folder} holds another ensemble, which differs in: {', '.join(differs)}. "
                 "Give the same settings, or another folder."
             )
+        if text is None:
+            write_manifest(folder, WHAT, json.dumps(given, indent=1))
+        yield Store(folder)
+
+
+class Store:
+    """Finished chunks in an open folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def load(self, runs: range) -> Trained | None:
         """Return these runs if they are kept, None if they are not, or their file was damaged."""
@@ -56,17 +70,16 @@ class Store:
                     name.removeprefix("weights/"): kept[name] for name in kept if name.startswith("weights/")
                 }
                 return Trained(weights, kept["losses"], kept["lengths"], kept["taken"])
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
     def save(self, runs: range, trained: Trained) -> None:
-        """Keep these runs."""
+        """Keep these runs. Raises WorkError where the folder cannot be written."""
         arrays = {f"weights/{name}": value for name, value in trained.weights.items()}
         arrays |= {name: getattr(trained, name) for name in ("losses", "lengths", "taken")}
-        partial = self._folder / f".{os.getpid()}-{runs.start}.part"
-        with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        partial.replace(self._file(runs))
+        data = io.BytesIO()
+        np.savez(data, allow_pickle=False, **arrays)
+        write_result(self._file(runs), data.getbuffer(), f"the same training goes on from run {runs.start:,}")
 
     def _file(self, runs: range) -> Path:
         return self._folder / f"runs-{runs.start:08d}-{len(runs)}.npz"
@@ -101,9 +114,3 @@ def fingerprint(problem: Problem, plan: Plan, data: Data | None) -> dict[str, An
 
 def _digest(array: Any) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
-
-
-def _write(path: Path, text: bytes) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(text)
-    partial.replace(path)

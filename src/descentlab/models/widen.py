@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descentlab.errors import InputError
+from descentlab.files import make_folder
 from descentlab.models.ensemble import Ensemble
 from descentlab.models.levels import levels_of
 from descentlab.models.retrain import retrain
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Widening:
-    """One ensemble a width. seconds_a_run (width,): how long one run takes, all of them trained together."""
+    """One ensemble a width."""
 
     widths: tuple[int, ...]
     ensembles: tuple[Ensemble, ...]
@@ -34,10 +39,12 @@ class Widening:
 
     @property
     def share_intervals(self) -> tuple[tuple[float, float], ...]:
+        """The 95 % Wilson intervals of the shares, by width."""
         return tuple(e.share_interval for e in self.ensembles)
 
     @property
     def seconds_a_run(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """How long one run takes, all of them trained together, (width,)."""
         return np.array([e.seconds / e.runs for e in self.ensembles])
 
     @property
@@ -111,19 +118,22 @@ class Widening:
 
 
 def widen(
-    build_of_width: Callable[[int], Callable[..., Any]],
+    build_of_width: Callable[[int], Any],
     loss: Callable[..., Any],
     data: Any = None,
     widths: Sequence[int] = (2, 4, 8, 16),
     runs: int = 1000,
     confidence: float = 0.95,
     solved: float | None = None,
+    store: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Widening:
     """Retrain a model at several widths, and compare what a solution costs.
 
-    build_of_width: width → `build` as `retrain` takes it; settings: those of `retrain`. solved: the loss that
-    counts as a solution at every width; by default that of the lowest level of all widths.
+    build_of_width: width → a PyTorch module, made anew, or → `build` as `retrain` takes it; settings: those of
+    `retrain`. solved: the loss that counts as a solution at every width; by default that of the lowest level of all
+    widths. store: a folder, in which a folder width-N keeps the finished runs of each width, so that the same call
+    goes on where it was left.
 
     Raises InputError as `retrain` does, and for widths that are no increasing whole numbers.
 
@@ -141,13 +151,34 @@ def widen(
         raise InputError(f"The widths rise, each given once; got {list(widths)!r}.")
     if not 0 < confidence < 1:
         raise InputError(f"The confidence lies between 0 and 1, but it is {confidence!r}.")
+    folder = None if store is None else make_folder(store)
     ensembles = [
-        retrain(build_of_width(width), loss, data, runs, solved=solved, **settings) for width in sizes
+        retrain(
+            _build_at(width, build_of_width),
+            loss,
+            data,
+            runs,
+            solved=solved,
+            store=None if folder is None else folder / f"width-{width}",
+            **settings,
+        )
+        for width in sizes
     ]
     if solved is None:
         solved = _lowest(ensembles)
         ensembles = [replace(e, solved=solved) for e in ensembles]
     return Widening(sizes, tuple(ensembles), confidence)
+
+
+def _build_at(width: int, build_of_width: Callable[[int], Any]) -> Callable[..., Any]:
+    """Return the build of this width: what was given may make it, or be it."""
+    torch = sys.modules.get("torch")
+    with torch.random.fork_rng(devices=[]) if torch else contextlib.nullcontext():
+        made = build_of_width(width)
+    if hasattr(made, "named_parameters"):
+        return functools.partial(build_of_width, width)
+    build: Callable[..., Any] = made
+    return build
 
 
 def _lowest(ensembles: Sequence[Ensemble]) -> float | None:
