@@ -22,10 +22,11 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 # A module imports only from those left of it, or from its own package. A new module finds its place here.
 ORDER = (
-    "xla", "errors", "files", "formula", "program", "differentiate", "scalar", "slopes", "check", "objective",
+    "xla", "topics", "errors", "files", "formula", "program", "differentiate", "scalar", "slopes", "check", "objective",
     "landscapes", "lbfgs", "optimizers", "rates", "loop", "engine", "small", "batch", "stationary", "kinks",
     "verdict", "wording", "evidence", "escape", "pace", "advice", "reproduce", "certify", "descent", "sweep",
-    "survey", "minimize", "random_landscapes", "models", "figures", "report", "course", "studio", "cli", "__main__",
+    "survey", "minimize", "random_landscapes", "models", "figures", "report", "course", "guide", "studio",
+    "cli", "__main__",
 )  # fmt: skip
 # Results draw and show themselves (.plot(), _repr_html_): inside functions these are imported from the left.
 SHOWS = ("figures", "report")

@@ -64,9 +64,7 @@ def pages(folder: Path) -> tuple[dict[str, str], list[str]]:
             if not names and module.__doc__:
                 text += [module.__doc__.strip(), ""]
             for name in names or _public(module):
-                thing = getattr(module, name, None)
-                if thing is None:
-                    continue
+                thing = getattr(module, name)
                 told.add((path, name))
                 text += _entry(path, name, thing)
                 missing += _undocumented(f"{path}.{name}", thing)
@@ -93,11 +91,14 @@ def _public(module: ModuleType) -> list[str]:
 
 
 def _entry(path: str, name: str, thing: Any) -> list[str]:
-    if inspect.isclass(thing):
-        kind = "autoexception" if issubclass(thing, BaseException) else "autoclass"
+    shown = name
+    if inspect.isclass(thing) and issubclass(thing, BaseException):
+        kind, shown = "autoexception", f"{name}(message)"  # Sphinx cannot read it from the base classes
+    elif inspect.isclass(thing):
+        kind = "autoclass"
     else:
         kind = "autofunction" if callable(thing) else "autodata"
-    return [f"## {name}", "", "```{eval-rst}", f".. {kind}:: {path}.{name}", "```", ""]
+    return [f"## {name}", "", "```{eval-rst}", f".. {kind}:: {path}.{shown}", "```", ""]
 
 
 def _undocumented(label: str, thing: Any) -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from descentlab.descent import Descent, ascend, descend
     from descentlab.errors import InputError, WorkError
     from descentlab.formula import FormulaError, parse
+    from descentlab.guide import GuideEntry, guide
     from descentlab.landscapes import Landscape, landscape, landscapes
     from descentlab.minimize import Minimization, maximize, minimize
     from descentlab.objective import Objective, formula, function
@@ -46,6 +47,7 @@ __all__ = [
     "Descent",
     "Exploration",
     "FormulaError",
+    "GuideEntry",
     "InputError",
     "Landscape",
     "Minimization",
@@ -65,6 +67,7 @@ __all__ = [
     "formula",
     "function",
     "gradient_based",
+    "guide",
     "landscape",
     "landscapes",
     "maximize",
@@ -85,6 +88,7 @@ _HOMES = {
     "descent": ["Descent", "ascend", "descend"],
     "errors": ["InputError", "WorkError"],
     "formula": ["FormulaError", "parse"],
+    "guide": ["GuideEntry", "guide"],
     "landscapes": ["Landscape", "landscape", "landscapes"],
     "minimize": ["Minimization", "maximize", "minimize"],
     "objective": ["Objective", "formula", "function"],

@@ -47,7 +47,8 @@ class Verdict:
             for k, v in self.evidence.items()
         )
         return (
-            f"<p><b>{escape(self.outcome)}</b>. {escape(self.sentence)}</p><p>{escape(self.advice)}</p>"
+            f"<p title='descentlab guide {escape(self.outcome)}'><b>{escape(self.outcome)}</b>. "
+            f"{escape(self.sentence)}</p><p>{escape(self.advice)}</p>"
             f"<details><summary>evidence</summary><table>{rows}</table></details>"
         )
 

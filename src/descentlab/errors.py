@@ -9,14 +9,30 @@ A message says what was given, what is allowed and what to do.
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable
 
+from descentlab.topics import topic_of
 
-class InputError(ValueError):
+
+class Explained(Exception):  # noqa: N818 - what the two kinds have in common
+    """An error that the guide explains: `see` names its entry, and a traceback says how to read it."""
+
+    @property
+    def see(self) -> str:
+        """The name of the guide's entry, "" if there is none: `dl.guide(error.see)`."""
+        return topic_of(str(self))
+
+    @functools.cached_property
+    def __notes__(self) -> list[str]:  # type: ignore[override]  # what Python prints below an error's message (PEP 678)
+        return [f"More: descentlab guide {self.see}"] if self.see else []
+
+
+class InputError(Explained, ValueError):
     """What was given cannot be used. The message is one clear sentence or two."""
 
 
-class WorkError(RuntimeError):
+class WorkError(Explained, RuntimeError):
     """The input was usable, but the work itself failed."""
 
 

@@ -87,10 +87,10 @@ def _explain(error: Exception) -> int:
             _complain(_usage(error))
         return UNUSABLE
     if isinstance(error, InputError):
-        _complain(str(error))
+        _complain(str(error), *error.__notes__)
         return UNUSABLE
     if isinstance(error, WorkError):
-        _complain(str(error))
+        _complain(str(error), *error.__notes__)
     elif isinstance(error, MemoryError):
         _complain("There is not enough memory for this. Take fewer starts or steps.")
     elif isinstance(error, OSError):
@@ -111,5 +111,5 @@ def _usage(error: Exception) -> str:
     return f"{message} '{path} --help' shows what is allowed."
 
 
-def _complain(message: str) -> None:
-    print(message, file=sys.stderr)
+def _complain(*lines: str) -> None:
+    print(*lines, sep="\n", file=sys.stderr)

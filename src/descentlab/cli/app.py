@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from descentlab.cli import basins, catalogue, course, models, proofs, runs, studies, studio
+from descentlab.cli import basins, catalogue, course, guide, models, proofs, runs, studies, studio
 
 app = typer.Typer(
     name="descentlab",
@@ -69,5 +69,6 @@ app.command("retrain")(models.retrain)
 app.command("widen")(models.widen)
 app.command("studio")(studio.studio)
 app.command("course")(course.course)
+app.command("guide")(guide.guide)
 app.command("landscapes")(catalogue.landscapes)
 app.command("optimizers")(catalogue.optimizers)

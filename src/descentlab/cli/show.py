@@ -51,6 +51,8 @@ def show_descent(run: Descent, plot: Path | None = None) -> None:
         _paragraph(out, verdict.advice)
     if count > MOST_VERDICTS:
         _paragraph(out, f"… and {count - MOST_VERDICTS:,} more starts; --json has them all.")
+    for name in dict.fromkeys(run.outcomes[:MOST_VERDICTS].tolist()):
+        out.print(f"More: descentlab guide {name}", markup=False, style="dim")
     _foot(out, run.command, plot)
 
 

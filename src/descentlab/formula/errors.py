@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from descentlab.errors import InputError
+from descentlab.topics import topic_of
 
 # A shown line fits a terminal of 80 columns with its indent of two.
 WIDTH = 72
@@ -36,6 +37,10 @@ class FormulaError(InputError):
         self.message = message
         self.text = text
         self.position = position
+
+    @property
+    def see(self) -> str:
+        return topic_of(self.message, of_formula=True)
 
     def __str__(self) -> str:
         if self.position is None:
