@@ -36,6 +36,7 @@ nb_execution_mode = "force"  # pages that did not change are not read again
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_execution_timeout = 300
+nb_execution_in_temp = True  # what an example writes is thrown away
 nb_output_stderr = "error"  # a warning in a notebook fails the build
 nb_merge_streams = True
 # A page without a kernel cannot run widgets: their picture is shown, and nothing is loaded from elsewhere.
