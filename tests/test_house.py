@@ -25,7 +25,7 @@ ORDER = (
     "xla", "topics", "errors", "files", "formula", "program", "differentiate", "scalar", "slopes", "check", "objective",
     "landscapes", "lbfgs", "optimizers", "rates", "loop", "engine", "small", "batch", "stationary", "kinks",
     "verdict", "wording", "evidence", "escape", "pace", "advice", "reproduce", "certify", "descent", "sweep",
-    "survey", "minimize", "random_landscapes", "models", "figures", "report", "course", "guide", "studio",
+    "survey", "minimize", "random_landscapes", "models", "functions", "figures", "report", "course", "guide", "studio",
     "cli", "__main__",
 )  # fmt: skip
 # Results draw and show themselves (.plot(), _repr_html_): inside functions these are imported from the left.

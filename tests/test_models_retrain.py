@@ -296,6 +296,24 @@ def test_a_widening_takes_what_makes_a_module_and_goes_on_from_its_store(tmp_pat
         np.testing.assert_array_equal(one.losses, other.losses)
 
 
+def test_a_model_is_an_objective_of_its_weights() -> None:
+    model = build()
+    given = {"loss": LOSS, "data": DATA}
+    f = dl.function(model, **given)
+    weights = torch.nn.utils.parameters_to_vector(model.parameters()).detach().double().numpy()
+    inputs, targets = (torch.as_tensor(part) for part in DATA)
+    expected = LOSS(model(inputs), targets).item()
+    assert float(f.value(weights)) == pytest.approx(expected, rel=1e-5)
+    before = [p.detach().clone() for p in model.parameters()]
+    dl.descend(f, start=[weights], learning_rate=0.1, steps=5)
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
+    assert dl.function(build, **given, domain=(-1, 1)).domain.tolist() == [[-1.0, 1.0]] * f.dim
+    with pytest.raises(dl.InputError, match="with its loss and data"):
+        dl.function(model)
+    with pytest.raises(dl.InputError, match="named after its weights"):
+        dl.function(model, **given, label="mine")
+
+
 def test_progress_is_told() -> None:
     seen: list[tuple[int, float]] = []
     retrain(build, LOSS, DATA, runs=600, steps=2, progress=lambda done, share: seen.append((done, share)))

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from descentlab.descent import Descent, ascend, descend
     from descentlab.errors import InputError, WorkError
     from descentlab.formula import FormulaError, parse
+    from descentlab.functions import function
     from descentlab.guide import GuideEntry, guide
     from descentlab.landscapes import Landscape, landscape, landscapes
     from descentlab.minimize import Minimization, maximize, minimize
-    from descentlab.objective import Objective, formula, function
+    from descentlab.objective import Objective, formula
     from descentlab.optimizers import optimizers
     from descentlab.rates import gradient_based, time_based
     from descentlab.report.explore import Exploration, explore
@@ -91,7 +92,8 @@ _HOMES = {
     "guide": ["GuideEntry", "guide"],
     "landscapes": ["Landscape", "landscape", "landscapes"],
     "minimize": ["Minimization", "maximize", "minimize"],
-    "objective": ["Objective", "formula", "function"],
+    "functions": ["function"],
+    "objective": ["Objective", "formula"],
     "optimizers": ["optimizers"],
     "rates": ["gradient_based", "time_based"],
     "report": ["Exploration", "explore"],

@@ -1,6 +1,6 @@
 """One message in → reply and buffers out: all that the page can ask, for the server and the notebook alike.
 
-Nothing is raised: what cannot be done comes back as {"error": {"message", "position", "text"}}.
+Nothing is raised: what cannot be done comes back as {"error": {"message", "position", "text", "more"}}.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from descentlab.studio.problems import answer_derivation, answer_formula, proble
 from descentlab.studio.replies import Reply, reply
 from descentlab.studio.runs import answer_copy, answer_run, answer_verdicts
 from descentlab.studio.studies import answer_basins, answer_points, answer_survey
+from descentlab.topics import topics
 
 Handler = Callable[[Ask, Objective | None], Reply]
 
@@ -45,9 +46,9 @@ def answer(message: Mapping[str, Any], own: Objective | None = None) -> Reply:
         with np.errstate(all="ignore"):
             content, buffers = handler(Ask(message), own)
     except FormulaError as error:
-        content, buffers = refusal(error.message, error.position, error.text), []
+        content, buffers = refusal(error.message, error.position, error.text, error.see), []
     except (InputError, WorkError) as error:
-        content, buffers = refusal(str(error)), []
+        content, buffers = refusal(str(error), see=error.see), []
     except MemoryError:
         content, buffers = refusal("There is not enough memory for this."), []
     except Exception as error:  # a fault of ours: the page says so and goes on
@@ -55,9 +56,10 @@ def answer(message: Mapping[str, Any], own: Objective | None = None) -> Reply:
     return {"kind": kind if handler else None, "id": number, **content}, buffers
 
 
-def refusal(message: str, position: int | None = None, text: str = "") -> dict[str, Any]:
-    """Return the content that says why there is no answer."""
-    return {"error": {"message": message, "position": position, "text": text}, "arrays": []}
+def refusal(message: str, position: int | None = None, text: str = "", see: str = "") -> dict[str, Any]:
+    """Return the content that says why there is no answer. see: the guide's entry, whose remedy is told as `more`."""
+    more = topics()[see].remedy if see else ""
+    return {"error": {"message": message, "position": position, "text": text, "more": more}, "arrays": []}
 
 
 def answer_hello(ask: Ask, own: Objective | None) -> Reply:

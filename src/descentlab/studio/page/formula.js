@@ -71,6 +71,7 @@ export function makeFormula(ctx) {
   function mark(fault) {
     error.hidden = !fault;
     error.textContent = fault?.message ?? "";
+    error.title = fault?.more ?? "";
     text.setAttribute("aria-invalid", String(Boolean(fault)));
     const at = fault?.position;
     if (at === null || at === undefined) return marks.replaceChildren();
@@ -114,7 +115,7 @@ export function makeFormula(ctx) {
     rules.replaceChildren(make("p", { class: "dl-note", text: "deriving …" }));
     const reply = await ctx.request("derivation", { problem });
     if (!reply) return;
-    rules.replaceChildren(...(reply.error ? [make("p", { class: "dl-error", text: reply.error.message })] : reply.derivations.map(buildMathematics)));
+    rules.replaceChildren(...(reply.error ? [make("p", { class: "dl-error", text: reply.error.message, title: reply.error.more ?? "" })] : reply.derivations.map(buildMathematics)));
   }
 
   return {

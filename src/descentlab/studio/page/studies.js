@@ -32,7 +32,7 @@ function studiesHead(title, ...controls) {
 
 function studiesFault(ctx, kind) {
   const fault = ctx.errors[kind];
-  return fault ? [make("p", { class: "dl-error", text: fault.message })] : [];
+  return fault ? [make("p", { class: "dl-error", text: fault.message, title: fault.more ?? "" })] : [];
 }
 
 function studiesSwitch(ctx, name, text) {
