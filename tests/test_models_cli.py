@@ -126,6 +126,7 @@ def test_retrain_prints_the_answer_levels_endings_and_the_best_run(run: Run) -> 
     assert sum(ended) == 24
 
 
+@pytest.mark.slow
 def test_the_file_is_what_retrain_is_called_with(run: Run, tmp_path: Path) -> None:
     data = strict(run("retrain", "mine.py:xor", "--json")[1])
     e = retrain(**runpy.run_path(str(tmp_path / "mine.py"))["xor"])
@@ -135,6 +136,7 @@ def test_the_file_is_what_retrain_is_called_with(run: Run, tmp_path: Path) -> No
     assert len(data["endings"]["smallest"]) == 24
 
 
+@pytest.mark.slow
 def test_options_go_before_what_the_file_says(run: Run) -> None:
     words = [
         "mine.py:xor", "--runs=6", "--steps=20", "--learning-rate=cosine:0.05", "--optimizer=adam", "--set",
@@ -175,6 +177,7 @@ def test_a_model_in_jax_needs_no_data(run: Run) -> None:
     assert re.search(r"minimum +30 ", out)
 
 
+@pytest.mark.slow
 def test_everything_is_written(run: Run, tmp_path: Path) -> None:
     import torch
 
@@ -235,6 +238,7 @@ def test_runs_that_diverge_are_an_answer_not_a_failure(run: Run) -> None:
 # widen
 
 
+@pytest.mark.slow
 def test_widen_has_a_line_a_width(run: Run, tmp_path: Path) -> None:
     words = ["widen", "mine.py:xor", "--widths", "1,2", "--runs", "16"]
     status, out, err = run(*words, "--plot", "w.png", "--report", "w.html")
@@ -256,6 +260,7 @@ def test_widen_has_a_line_a_width(run: Run, tmp_path: Path) -> None:
     assert data["command"] == "descentlab widen mine.py:xor --widths=1,2 --runs=16"
 
 
+@pytest.mark.slow
 def test_the_file_may_give_the_widths(run: Run) -> None:
     data = strict(run("widen", "mine.py:several", "--runs=4", "--steps=10", "--json")[1])
     assert (data["widths"], data["confidence"]) == ([1, 2], 0.9)
@@ -384,6 +389,7 @@ def test_help_and_refusals_load_neither_torch_nor_jax() -> None:
         assert done.stdout.splitlines()[-1] == "[]", done.stdout[-300:]
 
 
+@pytest.mark.slow
 def test_the_file_in_the_help_runs(run: Run, tmp_path: Path) -> None:
     status, out, _ = run("retrain", "--help")
     assert status == 0

@@ -254,6 +254,7 @@ def check_levels(problem: StudentTeacher, e: Ensemble, runs: NDArray[np.int64]) 
     assert found.is_minimum.all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("k", "runs"), [(6, 64), (8, 128)])
 def test_spurious_shares_are_the_published_ones(k: int, runs: int) -> None:
     check_share(k, k, runs, PUBLISHED[k])
@@ -330,6 +331,7 @@ def regression_data() -> tuple[Array, Array]:
 HIDDEN = [(2,), (3, 2, 4)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_every_restart_of_a_linear_network_reaches_the_predicted_loss(hidden: tuple[int, ...]) -> None:
     problem = linear_network(regression_data(), hidden)
@@ -512,6 +514,7 @@ def test_xor_gets_stuck_as_often_as_measured(activation: str) -> None:
     assert (np.abs(np.concatenate(ends)[:, None] - LEVELS).min(axis=1) < 1e-3).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_the_levels_of_xor_are_an_eighth_a_sixth_and_a_quarter() -> None:
     """ReLU runs are exactly there; sigmoids creep towards them, so the more steps the nearer."""
     relu = xor("relu", 2, 100)

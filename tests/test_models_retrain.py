@@ -81,6 +81,7 @@ def test_the_best_model_is_an_ordinary_module_with_that_loss() -> None:
         e.state_dict(6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["same", "different"])
 def test_a_run_does_not_depend_on_those_beside_it(order: str) -> None:
     """Dropout and shuffling included: with more runs the first ones are the same to the bit."""
@@ -92,6 +93,7 @@ def test_a_run_does_not_depend_on_those_beside_it(order: str) -> None:
     assert len(np.unique(flat(many), axis=0)) == 300
 
 
+@pytest.mark.slow
 def test_batches_are_shuffled_alike_or_not() -> None:
     """From equal first weights runs stay equal under the same order and part under different ones."""
 
@@ -123,6 +125,7 @@ def test_an_epoch_sees_every_sample_once() -> None:
     np.testing.assert_allclose(e.weights["weights"], first - inputs.sum() / 3, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_dropout_draws_for_each_run_and_rests_when_looked_at() -> None:
     e = retrain(with_dropout, LOSS, DATA, runs=4, steps=5, seed=1)
     for run in range(4):
@@ -131,6 +134,7 @@ def test_dropout_draws_for_each_run_and_rests_when_looked_at() -> None:
         assert LOSS(model(x), y).item() == pytest.approx(e.final_losses[run], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_what_is_held_out_is_not_trained_on() -> None:
     e = retrain(build, LOSS, DATA, runs=3, steps=40, held_out=0.25, seed=5)
     assert e.data is not None
@@ -145,6 +149,7 @@ def test_what_is_held_out_is_not_trained_on() -> None:
     np.testing.assert_array_equal(other.losses, e.losses)
 
 
+@pytest.mark.slow
 def test_a_store_goes_on_where_it_was_left(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"steps": 20, "seed": 2, "store": tmp_path / "runs"}
     e = retrain(build, LOSS, DATA, runs=300, steps=20, seed=2)
@@ -379,6 +384,7 @@ def test_what_cannot_be_trained_is_said(changes: dict[str, Any], words: str) -> 
         retrain(**given)
 
 
+@pytest.mark.slow
 def test_a_dataset_is_read() -> None:
     pairs = torch.utils.data.TensorDataset(torch.tensor(INPUTS), torch.tensor(LABELS))
     np.testing.assert_array_equal(

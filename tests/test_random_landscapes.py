@@ -258,6 +258,7 @@ def test_the_index_curve_is_the_semicircle_below_zero(p: int) -> None:
 # Landscapes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "p"), [(4, 2), (5, 3), (3, 4), (3, 5)])
 def test_the_p_spin_agrees_with_its_definition_and_with_jax(size: int, p: int) -> None:
     import jax

@@ -281,6 +281,7 @@ def test_ctrl_c_between_two_chunks_leaves_counts_and_columns_in_step(monkeypatch
 # Statistics on real surveys
 
 
+@pytest.mark.slow
 def test_intervals_cover_in_two_thousand_real_surveys() -> None:
     """One long survey gives the shares, and cut into 2000 short ones, what 2000 users would have seen."""
     peaks = dl.survey(landscape("peaks"), starts=400_000)

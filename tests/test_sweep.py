@@ -29,6 +29,7 @@ GRID: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"tolerance": 1e-4}, {"bounds": "clip"}, {"bounds": "stop"}])
 def test_every_cell_is_the_single_descent_to_the_bit(settings: dict[str, Any]) -> None:
     s = dl.sweep(PEAKS, **GRID, **settings)

@@ -526,6 +526,7 @@ def test_a_loose_tolerance_is_not_an_arrival() -> None:
     assert "steps ran out" not in flat.sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record", ["all", "ends"])
 def test_outcomes_do_not_depend_on_what_is_recorded(record: str) -> None:
     for name in ("himmelblau", "ackley", "peaks"):

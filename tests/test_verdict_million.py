@@ -228,6 +228,7 @@ def run(names: list[str], rounds: int, count: int) -> tuple[int, int]:
 FEW = ["course", "himmelblau", "peaks", "quartic, expanded", "kink", "cubic, far", "slope"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_random_descents_make_no_false_claim() -> None:
     descents, claims = run(FEW, 21, 500)
     assert descents >= 10_000
