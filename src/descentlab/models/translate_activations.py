@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from descentlab.models.translate_functions import log_softmax, magnitude, softmax, tensor_functions
-from descentlab.models.translate_shapes import Table
+from descentlab.models.translate_shapes import Table, in_columns
 
 
 def activations() -> Table:
@@ -36,19 +36,22 @@ def activations() -> Table:
         left, right = jnp.split(x, 2, axis=dim)
         return left * jax.nn.sigmoid(right)
 
-    return {
+    one: Table = {
         "gelu": gelu,
         "softplus": softplus,
         "silu": silu,
         "mish": mish,
+        "logsigmoid": lambda x: jax.nn.log_sigmoid(x),
+        "softsign": lambda x: x / (1 + magnitude(x)),
+        "tanhshrink": lambda x: x - jnp.tanh(x),
+    }
+    return {
+        **{name: in_columns(function) for name, function in one.items()},
         "softmax": lambda x, dim, _stacklevel=3, dtype=None: softmax(x, dim, dtype),
         "softmin": lambda x, dim, _stacklevel=3, dtype=None: softmax(-x, dim, dtype),
         "log_softmax": lambda x, dim, _stacklevel=3, dtype=None: log_softmax(x, dim, dtype),
-        "logsigmoid": lambda x: jax.nn.log_sigmoid(x),
         "prelu": prelu,
         "glu": glu,
-        "softsign": lambda x: x / (1 + magnitude(x)),
-        "tanhshrink": lambda x: x - jnp.tanh(x),
         **{name: tensor_functions()[name] for name in ("relu", "sigmoid", "tanh")},
     }
 
@@ -85,7 +88,7 @@ def in_pieces() -> Table:
     def softshrink(x: Any, lambd: float = 0.5) -> Any:
         return jnp.where(x > lambd, x - lambd, jnp.where(x < -lambd, x + lambd, 0))
 
-    return {
+    pieces: Table = {
         "leaky_relu": leaky_relu,
         "elu": lambda x, alpha=1.0, inplace=False: exponential(x, alpha, 1, 1),
         "celu": lambda x, alpha=1.0, inplace=False: exponential(x, alpha, 1, 1 / alpha),
@@ -99,3 +102,4 @@ def in_pieces() -> Table:
         "hardshrink": hardshrink,
         "softshrink": softshrink,
     }
+    return {name: in_columns(function) for name, function in pieces.items()}

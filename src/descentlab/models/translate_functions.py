@@ -12,7 +12,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from descentlab.models.translate_shapes import Table, axes, conversions, shapes
+from descentlab.models.translate_shapes import Table, axes, conversions, in_columns, shapes
 
 
 @functools.cache
@@ -77,10 +77,10 @@ def _elementwise() -> Table:
     # The same name and meaning in both.
     names = (
         "exp expm1 log log1p log2 log10 sqrt square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
-        "sign floor ceil trunc reciprocal maximum minimum isnan isfinite"
+        "sign floor ceil trunc reciprocal isnan isfinite"
     )
-    table: Table = {name: _plainly(getattr(jnp, name)) for name in names.split()}
-    table |= {
+    one: Table = {name: _plainly(getattr(jnp, name)) for name in names.split()}
+    one |= {
         "abs": magnitude,
         "absolute": magnitude,
         "round": lambda x: jnp.round(x),
@@ -89,6 +89,11 @@ def _elementwise() -> Table:
         "erf": lambda x: jax.scipy.special.erf(x),
         "erfc": lambda x: jax.scipy.special.erfc(x),
         "relu": relu,
+    }
+    table: Table = {name: in_columns(function) for name, function in one.items()}
+    table |= {
+        "maximum": _plainly(jnp.maximum),
+        "minimum": _plainly(jnp.minimum),
         "clamp": clamp,
         "clip": clamp,
         "clamp_min": lambda x, min: clamp(x, min),  # noqa: A006

@@ -16,7 +16,7 @@ from typing import Any
 
 from descentlab.models.translate_activations import SELU_ALPHA, SELU_SCALE, activations, in_pieces
 from descentlab.models.translate_functions import chosen, clamp, tensor_functions
-from descentlab.models.translate_shapes import Table
+from descentlab.models.translate_shapes import Table, stands_in_columns
 
 
 @functools.cache
@@ -48,6 +48,8 @@ def _maps() -> Table:
     import jax.numpy as jnp
 
     def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+        if stands_in_columns(x):
+            return _plus(jnp.matmul(weight, x.T), None if bias is None else bias[:, None]).T
         return _plus(jnp.matmul(x, weight.T), bias)
 
     def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from descentlab.models.translate_functions import magnitude
-from descentlab.models.translate_shapes import Table
+from descentlab.models.translate_shapes import Table, stands_in_columns
 
 
 @functools.cache
@@ -19,8 +20,8 @@ def loss_functions() -> Table:
         "huber_loss": _huber,
         "soft_margin_loss": _soft_margin,
         "kl_div": _kl,
-        "nll_loss": _nll,
-        "cross_entropy": _cross_entropy,
+        "nll_loss": _over_classes(_nll),
+        "cross_entropy": _over_classes(_cross_entropy),
         "binary_cross_entropy": _binary,
         "binary_cross_entropy_with_logits": _binary_with_logits,
     }
@@ -133,6 +134,19 @@ def _nll(
     if reduction == "mean":
         return values.sum() / weights.sum()
     return _reduce(values, reduction, size_average, reduce)
+
+
+def _over_classes(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a loss of scores (sample, class) compute on them as (1, class, sample), a row for each class."""
+
+    @functools.wraps(loss)
+    def rows(x: Any, target: Any, *others: Any, **named: Any) -> Any:
+        if not stands_in_columns(x):
+            return loss(x, target, *others, **named)
+        values = loss(x.T[None], target.T[None], *others, **named)
+        return values[0] if values.ndim else values
+
+    return rows
 
 
 def _cross_entropy(

@@ -1,11 +1,38 @@
-"""JAX versions of what PyTorch does to the shape and the type of a tensor: joining, splitting, indexing, casting."""
+"""JAX versions of what PyTorch does to the shape and the type of a tensor: joining, splitting, indexing, casting.
+
+And the order in which a batch's numbers stand. A narrow network has few features and many samples, so where a batch
+is (sample, feature) linear maps, activations and losses over classes compute on its transpose (`in_columns`): long
+rows to go along, and between them XLA cancels the transposes, in the derivatives too. Measured with separate weights
+for each run, one core: 2-16-3 on 150 samples 18 → 7 µs a step in double precision, 20 → 5 in single; 64-16-10 on
+batches of 64 10 → 6; 30-128-128-10 on 512 770 → 690. A handful of samples is slower so, and stays as it is.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 Table = dict[str, Callable[..., Any]]
+
+
+# Measured with 2-2-1 and 2-8-1: 4 samples take 0.09 µs a step as they are and 0.12 in columns.
+FEWEST_IN_COLUMNS = 16
+
+
+def in_columns(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function that goes through its first argument element by element: a batch is computed transposed."""
+
+    @functools.wraps(function)
+    def columns(x: Any, *others: Any, **named: Any) -> Any:
+        return function(x.T, *others, **named).T if stands_in_columns(x) else function(x, *others, **named)
+
+    return columns
+
+
+def stands_in_columns(x: Any) -> bool:
+    """Return whether x is a batch (sample, feature) that is computed on by its transpose."""
+    return getattr(x, "ndim", 0) == 2 and x.shape[0] >= FEWEST_IN_COLUMNS
 
 
 def axes(dim: Any) -> Any:
