@@ -286,6 +286,40 @@ def test_a_function_that_cannot_be_used(run: Run, user_file: str, target: str, s
     assert err.count("\n") == 2
 
 
+def test_a_file_may_define_data_classes_and_be_named_like_a_library(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """
+from __future__ import annotations
+from dataclasses import dataclass
+
+@dataclass
+class Bowl:
+    scale: float
+
+bowl = Bowl(3.0)
+
+def f(v):
+    return bowl.scale * v[0] ** 2
+"""
+    monkeypatch.chdir(tmp_path)
+    library = sys.modules["random"]
+    for name in ("bowls_of_data", "random"):
+        Path(f"{name}.py").write_text(text)
+        status, out, _ = run(
+            "descend",
+            f"{name}.py:f",
+            "--domain=x=-1:1",
+            "--start=1",
+            "--learning-rate=0.1",
+            "--steps=1",
+            "--json",
+        )
+        assert status == 0
+        assert strict(out)["ends"] == [pytest.approx([0.4])]
+    assert sys.modules["random"] is library
+
+
 # Doing it again
 
 RUNS: list[Callable[[], dl.Descent]] = [

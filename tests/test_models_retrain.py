@@ -284,6 +284,40 @@ def test_widening_compares_costs() -> None:
     assert str(found.cheapest) in found.sentence
 
 
+def test_says_where_losses_have_no_levels_and_asks_what_is_good_enough() -> None:
+    def of_width(width: int) -> Any:
+        return lambda key: jax.random.uniform(key, (width,), minval=-1.0, maxval=1.0)
+
+    def loss(w: Any) -> Any:
+        return 1 / len(w) + (w**2).sum()
+
+    slow: dict[str, Any] = {"runs": 300, "optimizer": "sgd", "learning_rate": 0.1, "steps": 3}
+    e = retrain(of_width(1), loss, None, **slow)
+    assert "But losses run on from there without a clear gap" in e.sentence
+    assert "Retrain" not in e.sentence
+    assert "run on" not in retrain(of_width(1), loss, None, solved=1.1, **slow).sentence
+
+    enough = {**slow, "steps": 60}
+    alone = widen(of_width, loss, None, widths=(1, 4), **enough)
+    assert alone.cheapest == 4
+    assert "But no other width reaches the lowest loss, 0.25: name with 'solved'" in alone.sentence
+    blurred = widen(lambda width: of_width(1), loss, None, widths=(1, 4), **slow)
+    assert "But losses run on from the lowest, 1, without a clear gap" in blurred.sentence
+    for given in (widen(of_width, loss, None, widths=(1, 4), solved=1.1, **enough), found_by_two(enough)):
+        assert "good enough" not in given.sentence
+
+
+def found_by_two(settings: dict[str, Any]) -> Any:
+    """Two widths of one problem that both solve it: a clear level."""
+    return widen(
+        lambda width: lambda key: jax.random.uniform(key, (width,)),
+        lambda w: (w**2).sum(),
+        None,
+        (1, 2),
+        **settings,
+    )
+
+
 def test_a_widening_takes_what_makes_a_module_and_goes_on_from_its_store(tmp_path: Path) -> None:
     def of_width(width: int) -> torch.nn.Module:
         return torch.nn.Sequential(torch.nn.Linear(2, width), torch.nn.Tanh(), torch.nn.Linear(width, 2))

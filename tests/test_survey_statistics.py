@@ -302,7 +302,7 @@ def test_the_unseen_interval_holds_its_estimate_and_lies_within_0_and_1() -> Non
     ],
 )
 def test_unusable_counts_are_refused(call: Callable[[], object]) -> None:
-    with pytest.raises(InputError, match=r"^[A-Z0-9].*\.$"):
+    with pytest.raises(InputError, match=r"^[A-Z0-9].*\.\nMore: "):
         call()
 
 

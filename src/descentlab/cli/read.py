@@ -127,13 +127,16 @@ def _load(file: str) -> Any:
         raise InputError(f"There is no file '{file}'.")
     # The file may import its neighbours, as it could if Python ran it.
     sys.path.insert(0, str(path.resolve().parent))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # Nor may it take the place of a library that is there already, as a file called random.py would.
+    name = path.stem if path.stem not in sys.modules else f"_{path.stem}_of_the_command"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # data classes look themselves up there
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[name]
         first = (str(error).strip().splitlines() or [""])[0]
         raise InputError(f"'{file}' could not be imported: {type(error).__name__}: {first}") from error
     finally:

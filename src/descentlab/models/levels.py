@@ -13,6 +13,9 @@ Array = NDArray[np.float64]
 
 # Losses further apart than this share of what training took away, with none between, are on different levels.
 GAP = 0.01
+# The lowest level is clear where it is no wider than the first share of that, the gap above it is at least so many of
+# its widths, and no more than the last share of all runs stand alone.
+WIDEST, APART, ALONE = 0.05, 3.0, 1 / 3
 
 
 @dataclass(frozen=True)
@@ -60,3 +63,17 @@ def levels_of(losses: Array, fallen: float) -> tuple[tuple[Level, ...], NDArray[
         share = len(mine) / len(losses)
         found.append(Level(float(mine.min()), len(mine), share, wilson(len(mine), len(losses))))
     return tuple(found), which
+
+
+def is_clear(losses: Array, which: NDArray[np.int64], fallen: float) -> bool:
+    """Tell whether the lowest level stands apart, or losses just run on from it; the arguments as above.
+
+    >>> stuck, runs_on = np.repeat([0.0, 0.125], 5), np.geomspace(0.001, 0.3, 40)
+    >>> [is_clear(losses, levels_of(losses, 0.4)[1], 0.4) for losses in (stuck, runs_on)]
+    [True, False]
+    """
+    lowest, others = losses[which == 0], losses[which > 0]
+    width = float(np.ptp(lowest))
+    apart = not others.size or float(others.min() - lowest.max()) >= APART * width
+    alone = int((np.bincount(which[which >= 0]) == 1).sum())
+    return width <= WIDEST * fallen and apart and alone <= max(ALONE * len(losses), 1)

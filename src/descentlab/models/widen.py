@@ -12,25 +12,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from descentlab.errors import InputError
 from descentlab.files import make_folder
 from descentlab.models.ensemble import Ensemble
-from descentlab.models.levels import levels_of
+from descentlab.models.levels import is_clear, levels_of
 from descentlab.models.retrain import retrain
-from descentlab.models.words import percent
+from descentlab.models.words import NAME_SOLVED, percent
+from descentlab.wording import short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Array = NDArray[np.float64]
+
 
 @dataclass(frozen=True, eq=False)
 class Widening:
-    """One ensemble a width."""
+    """One ensemble a width. by_level: what counts as a solution was not given but is the lowest level of all widths."""
 
     widths: tuple[int, ...]
     ensembles: tuple[Ensemble, ...]
     confidence: float
+    by_level: bool = False
 
     @property
     def shares(self) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -71,6 +76,9 @@ class Widening:
     @property
     def sentence(self) -> str:
         """Which remedy is cheaper here."""
+        return f"{self._cheaper()} {self._unclear()}".rstrip()
+
+    def _cheaper(self) -> str:
         if self.cheapest is None:
             return (
                 "No run at any width found a solution: take more steps, another learning rate or more width."
@@ -100,6 +108,18 @@ class Widening:
             else f"a solution at width {self.widths[0]} costs more{factor}"
         )
         return f"{head} Here widening is the cheaper remedy: {compared}."
+
+    def _unclear(self) -> str:
+        """Say where the lowest level of all widths says little: one width alone reaches it, or it is none."""
+        if not self.by_level or self.cheapest is None:
+            return ""
+        losses, which, fallen = _levels(self.ensembles)
+        lowest = short(float(losses[which == 0].min()))
+        if not is_clear(losses, which, fallen):
+            return f"But losses run on from the lowest, {lowest}, without a clear gap: {NAME_SOLVED}."
+        if len(self.widths) > 1 and np.count_nonzero(self.shares) == 1:
+            return f"But no other width reaches the lowest loss, {lowest}: {NAME_SOLVED}."
+        return ""
 
     def plot(self) -> Figure:
         """Draw the share solved and the cost of a solution against the width."""
@@ -164,10 +184,11 @@ def widen(
         )
         for width in sizes
     ]
-    if solved is None:
+    by_level = solved is None
+    if by_level:
         solved = _lowest(ensembles)
         ensembles = [replace(e, solved=solved) for e in ensembles]
-    return Widening(sizes, tuple(ensembles), confidence)
+    return Widening(sizes, tuple(ensembles), confidence, by_level)
 
 
 def _build_at(width: int, build_of_width: Callable[[int], Any]) -> Callable[..., Any]:
@@ -183,6 +204,12 @@ def _build_at(width: int, build_of_width: Callable[[int], Any]) -> Callable[...,
 
 def _lowest(ensembles: Sequence[Ensemble]) -> float | None:
     """Return the loss that counts as a solution: the top of the lowest level over all widths together."""
+    losses, which, _ = _levels(ensembles)
+    return float(losses[which == 0].max()) if (which == 0).any() else None
+
+
+def _levels(ensembles: Sequence[Ensemble]) -> tuple[Array, NDArray[np.int64], float]:
+    """Return the final losses of all widths together, the level of each, and the scale these are cut by."""
     losses = np.concatenate([e.final_losses for e in ensembles])
-    levels, which = levels_of(losses, max(e.fallen for e in ensembles))
-    return float(losses[which == 0].max()) if levels else None
+    fallen = max(e.fallen for e in ensembles)
+    return losses, levels_of(losses, fallen)[1], fallen

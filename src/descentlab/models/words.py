@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from descentlab.models.levels import is_clear
 from descentlab.models.metrics import name_of
 from descentlab.wording import short
 
@@ -18,6 +19,9 @@ NO_PROBLEM = 0.95
 ENDLESS = (
     "crossentropy", "nll", "bce", "binarycrossentropy", "bcewithlogits", "binarycrossentropywithlogits", "softmargin",
 )  # fmt: skip
+
+
+NAME_SOLVED = "name with 'solved' the loss that is good enough for you"
 
 
 def percent(share: float) -> str:
@@ -34,7 +38,7 @@ def sentence_of(e: Ensemble) -> str:
 
     Once endings are judged, say too where stalling is what is to be expected.
     """
-    said = [_found(e), _serious(e), _endless(e), _broken(e)]
+    said = [_found(e), _blurred(e) or _serious(e), _endless(e), _broken(e)]
     return " ".join(part for part in said if part)
 
 
@@ -48,6 +52,13 @@ def _found(e: Ensemble) -> str:
     else:
         what = f"reach a loss of {short(e.solved)} or less"
     return f"{percent(e.share_solved)} of {e.runs:,} runs {what} {interval}."
+
+
+def _blurred(e: Ensemble) -> str:
+    """Say where the lowest level is none, because losses run on from it: no number of restarts follows from that."""
+    if e.solved is not None or not e.levels or is_clear(e.final_losses, e.level_of, e.fallen):
+        return ""
+    return f"But losses run on from there without a clear gap: {NAME_SOLVED}."
 
 
 def _serious(e: Ensemble) -> str:

@@ -105,6 +105,7 @@ def read_design(design: str, starts: Any, f: Objective, seed: int) -> Starts:
     >>> read_design("grid", 10, f, seed=0)
     Traceback (most recent call last):
     descentlab.errors.InputError: No grid over 2 variables has 10 starts: ask for 9 (3 a side) or 16 (4 a side).
+    More: descentlab guide start
     """
     seed = whole_number(seed, "seed", 0, 2**63 - 1)
     if not isinstance(design, str) or design not in (*DESIGNS, "array"):
