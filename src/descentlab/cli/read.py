@@ -132,7 +132,9 @@ def _load(file: str) -> Any:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # data classes look themselves up there
+    module = sys.modules[name] = importlib.util.module_from_spec(
+        spec
+    )  # data classes look themselves up there
     try:
         spec.loader.exec_module(module)
     except Exception as error:
