@@ -40,9 +40,12 @@ explore: .venv/core.stamp
 	for start in $$START; do set -- "$$@" "--start=$$start"; done; \
 	exec $(BIN)/descentlab explore "$$@" "--output=$$OUTPUT" -- "$$FORMULA"
 
+# Jupyter does not start for root unless told to; in a container there often is nobody else.
+ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
+
 course: .venv/course.stamp
 	@test -d "$(DIR)" || $(BIN)/descentlab course "$(DIR)"
-	exec $(BIN)/jupyter lab "$(DIR)/01-derivatives.ipynb"
+	exec $(BIN)/jupyter lab $(ROOT) "$(DIR)/01-derivatives.ipynb"
 
 test: .venv/full.stamp
 	$(BIN)/python -m pytest -n $(WORKERS) $(if $(SLOW),--slow)
