@@ -45,7 +45,7 @@ ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 course: .venv/course.stamp
 	@test -d "$(DIR)" || $(BIN)/descentlab course "$(DIR)"
-	exec $(BIN)/jupyter lab $(ROOT) "$(DIR)/01-derivatives.ipynb"
+	exec $(BIN)/jupyter lab $(ROOT) --notebook-dir "$(DIR)" --LabApp.default_url=/lab/tree/01-derivatives.ipynb
 
 test: .venv/full.stamp
 	$(BIN)/python -m pytest -n $(WORKERS) $(if $(SLOW),--slow)
