@@ -165,9 +165,9 @@ class Derivation:
         return "\\begin{aligned}\n" + " \\\\\n".join(written) + "\n\\end{aligned}"
 
     def mathml(self) -> str:
-        """Return the derivation as an HTML fragment: nested lists with MathML, no script or style."""
+        """Return the derivation as an HTML fragment: nested lists with MathML, no script."""
         out = [f"<p>{html.escape(note)}</p>" for note in self.notes]
-        out.append("<ol>" + "".join(self._item(step) for step in self.steps if step.depth == 0) + "</ol>")
+        out.append(_list("".join(self._item(step) for step in self.steps if step.depth == 0)))
         out.append(equation(self.slope, self.tidied))
         out += [f"<p>{html.escape(kink.sentence)}</p>" for kink in self.kinks]
         return f'<div class="derivation">{"".join(out)}</div>'
@@ -178,7 +178,7 @@ class Derivation:
         return (
             f'<li value="{step.number}"><b>{html.escape(step.title)}</b>: {prose_html(step.sentence)} '
             f"{html.escape(step.reminder)}{_line(step.opening)}"
-            f"{f'<ol>{inner}</ol>' if inner else ''}{closing}</li>"
+            f"{_list(inner) if inner else ''}{closing}</li>"
         )
 
     def _repr_html_(self) -> str:
@@ -214,6 +214,11 @@ class Derivation:
                 open_steps.append(step)
         while open_steps:
             yield open_steps.pop(), True
+
+
+def _list(items: str) -> str:
+    """Return a list of numbered rules; JupyterLab's own style would number an inner one with letters."""
+    return f'<ol style="list-style-type: decimal">{items}</ol>'
 
 
 def _line(layout: Layout, label: str = "") -> str:
