@@ -78,6 +78,7 @@ def test_the_ends_are_those_of_every_row_alone(optimizer: str, tolerance: float 
         np.testing.assert_array_equal(tails.points[row], whole.points[row, last])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize("rate", [0.01, "auto"])
 def test_order_number_and_cores_change_nothing(precision: str, rate: Any) -> None:
@@ -128,6 +129,7 @@ def _time(method: Method, rows: Rows) -> float:
 # States that come back
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "box", "start", "rate", "optimizer"),
     [

@@ -143,6 +143,7 @@ def test_batches_on_several_threads_are_the_same_every_time() -> None:
 # Ascent both ways
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "rule"),
     [(n, 0.02) for n in NAMES] + [("gd", r) for r in RULES[1:]] + [("adam", "cosine:0.02")],

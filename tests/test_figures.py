@@ -409,6 +409,7 @@ AWKWARD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AWKWARD)
 def test_awkward_objectives_draw(name: str, tmp_path: Path) -> None:
     f = AWKWARD[name]

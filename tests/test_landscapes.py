@@ -242,6 +242,7 @@ def test_boundary_minima_are_as_many_as_stated(name: str) -> None:
     assert boundary_minima(f, f.domain) == find(name).count("boundary minima")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dim", "cells"),
     [

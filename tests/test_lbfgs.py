@@ -195,6 +195,7 @@ def test_ten_variables() -> None:
 # Rows alone and together
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "bounds"),
     [

@@ -208,6 +208,7 @@ def test_everything_is_written(run: Run, tmp_path: Path) -> None:
         }
 
 
+@pytest.mark.slow
 def test_a_store_goes_on(run: Run, tmp_path: Path) -> None:
     words = ["retrain", "mine.py:xor", "--store", "kept", "--no-endings", "--json"]
     first = strict(run(*words)[1])

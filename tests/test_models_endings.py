@@ -56,6 +56,7 @@ def judged(build: Any, loss: Any, engine: str, **settings: Any) -> dl.models.Ens
 # The same by either engine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "loss", "outcome"),
     [
@@ -82,6 +83,7 @@ def test_both_engines_judge_alike(build: Any, loss: Any, outcome: str | None) ->
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_linear_regression_by_torch_has_the_eigenvalues_of_least_squares() -> None:
     """The loss is mean((xW + b − y)²) over two outputs: its Hessian is XᵀX/n, X with a column of ones, twice over."""
     e = judged(lambda: Ridge(branch=True), squares, "auto", steps=4000)
@@ -207,6 +209,7 @@ def test_a_relu_on_its_bend(engine: str) -> None:
 # Classifiers that stall
 
 
+@pytest.mark.slow
 def test_why_a_classifier_stalls_is_said_where_every_sample_is_classified() -> None:
     apart = np.where(LABELS[:, None] == 1, np.abs(INPUTS) + 0.2, -np.abs(INPUTS) - 0.2)
 

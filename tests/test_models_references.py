@@ -271,6 +271,7 @@ def test_one_more_student_makes_spurious_minima_rare() -> None:
     check_share(8, 9, 1000, 0.1)
 
 
+@pytest.mark.slow
 def test_descent_has_converged_and_ends_at_certified_spurious_minima() -> None:
     problem, e = taught(8, 8, 128)
     spurious = ~problem.is_global(e.final_losses)
@@ -556,6 +557,7 @@ RULES: dict[str, tuple[str, float, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", RULES)
 def test_both_engines_end_where_a_plain_pytorch_loop_ends(optimizer: str) -> None:
     import torch

@@ -307,6 +307,7 @@ def test_says_where_losses_have_no_levels_and_asks_what_is_good_enough() -> None
         assert "good enough" not in given.sentence
 
 
+@pytest.mark.slow
 def found_by_two(settings: dict[str, Any]) -> Any:
     """Two widths of one problem that both solve it: a clear level."""
     return widen(

@@ -158,6 +158,7 @@ def test_layers_are_pytorchs(name: str) -> None:
     compare(seeded(make, torch.float64), numbers(*shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -62,6 +62,8 @@ def test_numbers_are_checked(path: Path) -> None:
     assert checks
     for cell in checks:
         assert "remove-cell" in cell.metadata.tags
+        assert cell.metadata.jupyter.source_hidden
+        assert cell.metadata.cellView == "form"
         assert "assert " in cell.source
 
 

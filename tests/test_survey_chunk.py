@@ -58,6 +58,7 @@ def objective(text: str) -> dl.Objective:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [*SOME, *FORMULAS])
 def test_where_chunks_are_cut_changes_no_start(text: str) -> None:
     job = job_of(objective(text), 700)
