@@ -109,6 +109,7 @@ def test_a_batch_is_its_members_for_every_rule(optimizer: str, rule: Any) -> Non
         same(together, alone, slice(i, i + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rastrigin", "ackley", "rosenbrock", "shubert"])
 def test_only_the_ends_are_the_ends_of_everything(name: str) -> None:
     f = landscape(name)

@@ -214,6 +214,7 @@ def test_the_tail_is_the_last_of_the_whole() -> None:
         np.testing.assert_array_equal(tail.rates[i], whole.rates[i, steps - TAIL : steps])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["gd", "momentum", "adam", "adagrad", "adadelta", "lion", "sign"])
 @pytest.mark.parametrize("record", ["all", "ends"])
 def test_failures_of_a_neighbour_change_nothing(optimizer: str, record: str) -> None:
@@ -228,6 +229,7 @@ def test_failures_of_a_neighbour_change_nothing(optimizer: str, record: str) -> 
     assert set(run.outcomes[[1, 2, 4]]) <= {"nonfinite"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record", ["all", "ends"])
 @pytest.mark.parametrize("name", ["peaks", "ackley", "himmelblau", "rastrigin"])
 def test_few_rows_round_as_many_do(name: str, record: str) -> None:

@@ -437,6 +437,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_awkward_runs_draw(name: str, tmp_path: Path) -> None:
     run = RUNS[name]()

@@ -181,6 +181,7 @@ def test_no_random_point_is_lower(name: str, dim: int | None) -> None:
     assert min(ends) >= entry.lowest - 1e-9 * max(1, abs(entry.lowest))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", entries([e.name for e in ALL if e.dim == 2 and len(e.minimizers) > 0]))
 def test_no_global_minimizer_is_missing(name: str) -> None:
     entry, f = find(name), landscape(name)
@@ -214,6 +215,7 @@ def test_no_global_minimizer_is_missing_in_one_variable(name: str) -> None:
 COUNTED = [e.name for e in ALL if e.dim <= 2 and e.fact("minima") is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", entries(COUNTED))
 def test_stationary_points_are_as_many_as_stated(name: str) -> None:
     entry, f = find(name), landscape(name)

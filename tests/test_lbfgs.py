@@ -81,6 +81,7 @@ def dense_bfgs(f: dl.Objective, x: np.ndarray, rate: float, steps: int) -> np.nd
     return np.array(points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "start"),
     [
@@ -229,6 +230,7 @@ def test_recorded_or_not_the_ends_are_the_same() -> None:
         np.testing.assert_array_equal(runs[0].taken, runs[1].taken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 9, 17])
 def test_the_last_step_goes_to_the_lowest_point_evaluated(steps: int) -> None:
     f = landscape("rastrigin")

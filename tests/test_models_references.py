@@ -167,6 +167,7 @@ def test_the_angle_is_arctan2() -> None:
     assert in_double(_angle, 0.0, 0.0) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [2, 6, 9])
 def test_the_teacher_in_any_order_is_the_isolated_global_minimum(k: int) -> None:
     problem = student_teacher(k)

@@ -63,6 +63,7 @@ def test_exact_rules_are_exact_to_rounding() -> None:
     np.testing.assert_allclose(run.learning_rates[0], 0.02 * (1 + np.cos(np.pi * k / N)) / 2, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_rules_also_hold_when_only_the_ends_are_kept() -> None:
     for rate in ("time:0.02", "gradient:0.003", "cosine:0.02", "exponential:0.02:0.9", 0.01):
         whole = dl.descend(F, STARTS, "gd", rate, steps=333)

@@ -261,6 +261,7 @@ def copied(reply: dict[str, Any], names: str) -> np.ndarray:
     return np.array(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "names"),
     [
@@ -304,6 +305,7 @@ def test_a_copied_command_ends_at_the_same_bits(tmp_path: Any) -> None:
     np.testing.assert_array_equal(json.loads(done.stdout)["ends"], ask("run", **message)["points"][0][:, -1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", dl.optimizers(), ids=lambda row: row.name)
 @pytest.mark.parametrize("ascent", [False, True])
 def test_an_anatomy_makes_the_steps_that_were_made(row: Any, ascent: bool) -> None:
@@ -440,7 +442,7 @@ JUNK: list[Any] = [
 ]
 
 
-LONG = {"derivation", "points", "basins"}
+LONG = {"derivation", "points", "basins", "formula", "survey"}
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,7 @@ def test_many_minima_take_little_memory_for_their_steps() -> None:
     assert {m.steps for m in minima} == {7.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "places"),
     [

@@ -68,6 +68,7 @@ def test_where_chunks_are_cut_changes_no_start(text: str) -> None:
         np.testing.assert_array_equal(np.concatenate([p[name] for p in parts]), column, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [*SOME, *FORMULAS])
 @pytest.mark.parametrize("bounds", ["clip", "free"])
 def test_judging_by_cells_says_what_judging_every_row_says(text: str, bounds: str) -> None:

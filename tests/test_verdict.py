@@ -96,6 +96,7 @@ def test_exactly_at_the_limit_two_points_repeat() -> None:
 # Cycles: x − ηf′(x) = r·x·(1 − x) at η = 1, the logistic map, whose periods are known.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("r", "period"), [(3.2, 2), (3.5, 4), (3.55, 8), (3.83, 3)])
 @pytest.mark.parametrize("up", [False, True])
 def test_the_logistic_map_has_its_known_periods(r: float, period: int, up: bool) -> None:
@@ -465,6 +466,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("scale", ["1", "1e9", "1e-9", "1e100", "1e-100"])
 @pytest.mark.parametrize(("unit", "shift"), [(1.0, 0.0), (1e6, 0.0), (1e-6, 0.0), (1.0, 1e6), (1.0, -1e6)])
