@@ -636,6 +636,30 @@ def test_a_misread_function_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         translate(nn.Sequential(nn.Linear(3, 2), nn.Hardswish()), wavy, (torch.ones(4, 3), torch.ones(1)))
 
 
+def solved_in_float32() -> tuple[nn.Module, tuple[Any, Any]]:
+    """A network that gives exactly its targets: loss and gradient are what rounding leaves."""
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+    inputs = torch.randn(6, 3)
+    with torch.no_grad():
+        return model, (inputs, model(inputs) * (1 + 1e-7))
+
+
+def test_at_a_solution_rounding_is_no_difference_and_a_misread_function_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, example = solved_in_float32()
+    assert nn.MSELoss()(model(example[0]), example[1]).item() < 1e-13
+    translate(model, nn.MSELoss(), example)
+    from descentlab.models import translate_losses
+
+    real = translate_losses.loss_functions()
+    for wrong in (lambda x, y, **_: ((x - y) ** 2).sum(), lambda x, y, **_: 1.001 * ((x - y) ** 2).mean()):
+        monkeypatch.setitem(real, "mse_loss", wrong)
+        with pytest.raises(Untranslatable, match="differs from PyTorch's"):
+            translate(model, nn.MSELoss(), example)
+
+
 def test_an_example_is_a_pair() -> None:
     with pytest.raises(InputError, match="pair"):
         translate(nn.Linear(3, 2), nn.MSELoss(), np.ones((2, 3)))  # type: ignore[arg-type]
