@@ -320,6 +320,16 @@ def f(v):
     assert sys.modules["random"] is library
 
 
+def test_the_course_says_how_to_open_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", os.pathsep.join(p for p in os.get_exec_path() if Path(p) != here))
+    said = run("course", str(tmp_path / "one"))[1]
+    program = [*shlex.split(re.search(r"Jupyter: +(.*) \S+\.ipynb", said)[1]), "--version"]  # type: ignore[index]
+    assert subprocess.run(program, capture_output=True, timeout=60).returncode == 0
+    monkeypatch.setenv("PATH", str(here), prepend=os.pathsep)
+    assert " jupyter lab " in run("course", str(tmp_path / "two"))[1]
+
+
 # Doing it again
 
 RUNS: list[Callable[[], dl.Descent]] = [

@@ -24,7 +24,10 @@ def course(
     descentlab course my-course
     """
     import importlib.util
+    import os
     import shlex
+    import sys
+    from pathlib import Path
 
     from descentlab.course import copy_course, title_of
 
@@ -33,8 +36,12 @@ def course(
     for path in copied:
         print(f"  {path.name:38}{title_of(path)}")
     first = shlex.quote(str(copied[0]))
-    install = "" if importlib.util.find_spec("jupyterlab") else "pip install jupyterlab; "
-    print(f"\nJupyter:       {install}jupyter lab {first}")
+    # An environment that is not activated has no `jupyter` on the path, or another one's.
+    active = Path(sys.executable).parent in map(Path, os.get_exec_path())
+    python = shlex.quote(sys.executable)
+    pip, lab = ("pip", "jupyter lab") if active else (f"{python} -m pip", f"{python} -m jupyterlab")
+    install = "" if importlib.util.find_spec("jupyterlab") else f"{pip} install jupyterlab; "
+    print(f"\nJupyter:       {install}{lab} {first}")
     print(
         f"VS Code:       code {shlex.quote(folder)}, with its Jupyter extension, and this Python as the kernel"
     )
