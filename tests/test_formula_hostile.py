@@ -160,7 +160,7 @@ def warm() -> None:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the processor seconds that `work` takes in this thread, without SymPy's memory and the test process's garbage.
+    """Return the processor seconds that `work` takes in this thread, without SymPy's memory and others' garbage.
 
     Hundreds of tests have left millions of objects behind, and a collection walks them all.
     """
